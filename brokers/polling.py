@@ -1,0 +1,63 @@
+"""What happened at the venues: many accounts asked at once, an error of one never in the way of others."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from brokers import registry
+from brokers.enums import Venue
+from brokers.messages import AccountKey, VenueReports
+from brokers.simulator import batch, reporting
+
+ACCOUNTS_PER_PASS = batch.ACCOUNTS_PER_BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class PollRequest:
+    """Ask one account for everything from `since` on, that instant included."""
+
+    key: AccountKey
+    since: datetime
+
+
+def poll(requests: Sequence[PollRequest], *, now: datetime) -> list[VenueReports]:
+    """
+    Return the reports of each account, in the order asked.
+
+    Simulated accounts are caught up and read 200 at a time, with the same number of statements for one as
+    for 200. What went wrong with an account stands in its `error`; its reports end where it got to.
+    """
+    simulated = [each for each in requests if each.key.venue is Venue.SIMULATOR]
+    found = _simulated(simulated, now=now)
+    return [found.get(each.key) or _failed(each, _why_missing(each)) for each in requests]
+
+
+def _simulated(requests: Sequence[PollRequest], *, now: datetime) -> dict[AccountKey, VenueReports]:
+    market = registry.market()
+    found: dict[AccountKey, VenueReports] = {}
+    for start in range(0, len(requests), ACCOUNTS_PER_PASS):
+        keys = {_uuid(each): each for each in requests[start : start + ACCOUNTS_PER_PASS]}
+        keys.pop(None, None)
+        reached = batch.advance(keys, now=now, market=market)
+        since = {account_id: each.since for account_id, each in keys.items()}
+        for account_id, reports in reporting.reports(since, reached=reached).items():
+            found[keys[account_id].key] = reports
+    return found
+
+
+def _uuid(request: PollRequest) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(request.key.account_id)
+    except ValueError:
+        return None
+
+
+def _failed(request: PollRequest, error: str) -> VenueReports:
+    return VenueReports(account_id=request.key.account_id, caught_up_until=request.since, error=error)
+
+
+def _why_missing(request: PollRequest) -> str:
+    if request.key.venue is not Venue.SIMULATOR:
+        return f"This desk has no adapter for {request.key.venue}."
+    return f"The simulated venue has no account {request.key.account_id}."

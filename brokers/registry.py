@@ -1,0 +1,126 @@
+"""Which adapter speaks for an account, and the life of simulated accounts: the desk's door to its venues."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+
+from brokers.enums import AccountKind, Environment, Venue
+from brokers.errors import BrokerUnavailable, Unsupported
+from brokers.interface import Broker
+from brokers.market_data import sources
+from brokers.messages import AccountKey, Capabilities
+from brokers.models import SimulatedAccount, SimulatedActivity
+from brokers.simulator import accounts, batch
+from brokers.simulator.adapter import CAPABILITIES, SimulatedBroker
+from brokers.simulator.market import Market
+from brokers.simulator.presets import ASSUMPTIONS, DEFAULT_PRESET
+from brokers.simulator.stored_prices import StoredPrices
+
+_CAPABILITIES = {Venue.SIMULATOR: CAPABILITIES}
+
+
+def adapter(key: AccountKey, *, now: datetime) -> Broker:
+    """
+    Return the Broker of one account for one unit of work, as of `now`.
+
+    Raises AccountUnknown, and Unsupported for a venue this desk has no adapter of.
+    """
+    _require_simulated(key.venue)
+    return SimulatedBroker(key.account_id, now=now, market=market())
+
+
+def capabilities(venue: Venue) -> Capabilities:
+    """Return what a venue can do; raises Unsupported for one without an adapter."""
+    _require_simulated(venue)
+    return _CAPABILITIES[venue]
+
+
+def presets() -> tuple[tuple[str, str], ...]:
+    """Return the simulated venue's presets, the default first, each with its assumptions in words."""
+    first = (DEFAULT_PRESET, ASSUMPTIONS[DEFAULT_PRESET])
+    return (first, *(item for item in ASSUMPTIONS.items() if item != first))
+
+
+def market() -> Market:
+    """Return the market the simulated venue trades in: replayed, or the prices stored by the desk."""
+    return sources.replay_market() if settings.DESK_CLOCK == "replay" else StoredPrices()
+
+
+def open_account(
+    *,
+    event_id: str,
+    cash: Decimal,
+    preset: str = DEFAULT_PRESET,
+    kind: AccountKind = AccountKind.CASH,
+    seed: int,
+    now: datetime,
+) -> AccountKey:
+    """Open a simulated account with its first deposit; the same `event_id` gives the same account."""
+    account = accounts.open(event_id=event_id, cash=cash, preset=preset, kind=kind, seed=seed, now=now)
+    return _key(account)
+
+
+def deposit(key: AccountKey, *, amount: Decimal, event_id: str, now: datetime) -> SimulatedActivity:
+    """Put money into a simulated account; its activity report is what the desk books."""
+    account_id = _caught_up(key, now=now)
+    return accounts.deposit(account_id, amount=amount, event_id=event_id, now=now)
+
+
+def withdraw(key: AccountKey, *, amount: Decimal, event_id: str, now: datetime) -> SimulatedActivity:
+    """Take free money out of a simulated account; raises AccountRefused when working orders hold it."""
+    account_id = _caught_up(key, now=now)
+    return accounts.withdraw(account_id, amount=amount, event_id=event_id, now=now)
+
+
+def archive(key: AccountKey, *, now: datetime) -> None:
+    """Cancel what works and close a simulated account for good; it stays readable."""
+    accounts.archive(_caught_up(key, now=now), now=now)
+
+
+def reset(
+    key: AccountKey,
+    *,
+    event_id: str,
+    cash: Decimal,
+    preset: str = DEFAULT_PRESET,
+    seed: int,
+    now: datetime,
+) -> AccountKey:
+    """Archive a simulated account and open its next generation; returns the new one's key."""
+    account_id = _caught_up(key, now=now)
+    successor = accounts.reset(account_id, event_id=event_id, cash=cash, preset=preset, seed=seed, now=now)
+    return _key(successor)
+
+
+def change_settings(
+    key: AccountKey, *, changes: Mapping[str, Any], preset: str | None = None, now: datetime
+) -> int:
+    """Change how a simulated account's market behaves towards later orders; returns the settings' version."""
+    account = accounts.change_settings(_caught_up(key, now=now), changes=changes, preset=preset)
+    return account.settings_version
+
+
+def _caught_up(key: AccountKey, *, now: datetime) -> uuid.UUID:
+    """Carry an account to now, so that what is done to it happens after all that came before."""
+    broker = adapter(key, now=now)
+    account_id = uuid.UUID(key.account_id)
+    reached = batch.advance([account_id], now=now, market=broker.market).get(account_id)
+    is_archived = SimulatedAccount.objects.filter(account_id=account_id, status="ARCHIVED").exists()
+    if not is_archived and (reached is None or reached < now):
+        raise BrokerUnavailable(
+            "The account is still catching up with the market; nothing was done.", retry_after_seconds=1
+        )
+    return account_id
+
+
+def _key(account: SimulatedAccount) -> AccountKey:
+    return AccountKey(Venue.SIMULATOR, Environment.PAPER, str(account.account_id))
+
+
+def _require_simulated(venue: Venue) -> None:
+    if venue not in _CAPABILITIES:
+        raise Unsupported(f"This desk has no adapter for {venue}.")

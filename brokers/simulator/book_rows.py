@@ -1,0 +1,428 @@
+"""
+The venue's rows into books and back: a constant number of statements for any number of accounts.
+
+Columns are read as plain tuples of integers; updates go by `executemany`, inserts by `bulk_create`.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from django.db import connection
+from django.db.models import OuterRef, Q, Subquery
+
+from brokers import instruments
+from brokers.enums import (
+    FINAL_SIMULATED_STATES,
+    AccountKind,
+    AccountStatus,
+    ActivityKind,
+    InstrumentKind,
+    OrderType,
+    PositionEffect,
+    Side,
+    SimulatedOrderState,
+    TimeInForce,
+)
+from brokers.market_data import calendar
+from brokers.models import (
+    FeeRate,
+    Instrument,
+    SimulatedAccount,
+    SimulatedActivity,
+    SimulatedFill,
+    SimulatedOrder,
+    SimulatedPosition,
+)
+from brokers.simulator import accounts
+from brokers.simulator.book import (
+    AccountBook,
+    BookedFill,
+    Holding,
+    Promise,
+    Traded,
+    WorkingOrder,
+)
+from brokers.simulator.commission import FEE_RATES, FeeRow
+from brokers.simulator.evidence import charges_after
+from brokers.simulator.presets import CommissionModel, SimulationSettings
+
+WRITE_BATCH = 500
+
+
+class AccountChanged(Exception):
+    """Another process wrote this account meanwhile; nothing of the batch was kept. Try again."""
+
+
+# ------------------------------------------------------------------ reading
+
+_ACCOUNT_COLUMNS = (
+    "pk", "account_id", "kind", "status", "may_short", "seed", "version", "settings_version",
+    "matched_until", "cash_units",
+)  # fmt: skip
+_ORDER_COLUMNS = (
+    "pk", "account_id", "venue_order_id", "client_order_id", "instrument_id", "side", "effect", "order_type",
+    "time_in_force", "notional_units", "trail_percent_units", "extended_hours", "accepted_at", "active_from",
+    "settings_version", "quantity_units", "filled_units", "limit_units", "stop_units", "trail_amount_units",
+    "watermark_units", "state", "expires_at", "triggered_at", "updated_at", "reserve_units", "attempts",
+    "waiting_for", "reason_code", "reason_text",
+)  # fmt: skip
+
+
+def lock_accounts(
+    account_ids: Iterable[uuid.UUID], *, skip_locked: bool, with_archived: bool = False
+) -> list[AccountBook]:
+    """
+    Lock accounts in the order of their rows and return their empty books.
+
+    With `skip_locked` those that another process holds are left out; otherwise it is waited for.
+    """
+    unwanted = [] if with_archived else [AccountStatus.ARCHIVED]
+    rows = (
+        SimulatedAccount.objects.select_for_update(
+            no_key=True, skip_locked=skip_locked and connection.features.has_select_for_update_skip_locked
+        )
+        .filter(account_id__in=list(account_ids))
+        .exclude(status__in=unwanted)
+        .order_by("pk")
+        .values_list(*_ACCOUNT_COLUMNS)
+    )
+    return [_account_book(row) for row in rows]
+
+
+def _account_book(row: tuple) -> AccountBook:
+    values = dict(zip(_ACCOUNT_COLUMNS, row, strict=True))
+    values["kind"] = AccountKind(values["kind"])
+    values["status"] = AccountStatus(values["status"])
+    return AccountBook(**values)
+
+
+def read_orders(books: Sequence[AccountBook]) -> None:
+    """Fill in the working orders of these accounts."""
+    by_pk = {book.pk: book for book in books}
+    rows = (
+        SimulatedOrder.objects.filter(account__in=by_pk)
+        .exclude(state__in=FINAL_SIMULATED_STATES)
+        .order_by("pk")
+        .values_list(*_ORDER_COLUMNS)
+    )
+    for row in rows:
+        order = working_order(row)
+        by_pk[order.account_pk].orders[order.pk] = order
+
+
+def from_row(row: SimulatedOrder) -> WorkingOrder:
+    """Return an order that was just written as the book holds it."""
+    return working_order(tuple(getattr(row, column) for column in _ORDER_COLUMNS))
+
+
+def working_order(row: tuple) -> WorkingOrder:
+    values = dict(zip(_ORDER_COLUMNS, row, strict=True))
+    values["account_pk"] = values.pop("account_id")
+    values["side"] = Side(values["side"])
+    values["effect"] = PositionEffect(values["effect"])
+    values["order_type"] = OrderType(values["order_type"])
+    values["time_in_force"] = TimeInForce(values["time_in_force"])
+    values["state"] = SimulatedOrderState(values["state"])
+    return WorkingOrder(**values)
+
+
+def read_holdings(books: Sequence[AccountBook]) -> None:
+    """Fill in the positions of these accounts."""
+    by_pk = {book.pk: book for book in books}
+    columns = ("account_id", "instrument_id", "quantity_units", "average_price_units")
+    for account, instrument, quantity, average in SimulatedPosition.objects.filter(
+        account__in=by_pk
+    ).values_list(*columns):
+        if quantity:
+            by_pk[account].holdings[instrument] = Holding(quantity, average)
+
+
+def read_promises(books: Sequence[AccountBook]) -> None:
+    """Fill in declared dividends and cash in lieu that fall due on the way to each account's target."""
+    by_pk = {book.pk: book for book in books}
+    earliest = min(book.matched_until for book in books)
+    due = Q(kind=ActivityKind.DIVIDEND_DECLARED, pays_on__gte=calendar.new_york_date(earliest)) | Q(
+        kind=ActivityKind.SPLIT, fraction_units__isnull=False, pays_on__gte=calendar.new_york_date(earliest)
+    )
+    columns = (
+        "account_id",
+        "kind",
+        "event_id",
+        "instrument_id",
+        "promised_units",
+        "fraction_units",
+        "pays_on",
+    )
+    rows = SimulatedActivity.objects.filter(due, account__in=by_pk).order_by("pk").values_list(*columns)
+    for account, kind, event_id, instrument, promised, fraction, pays_on in rows:
+        book = by_pk[account]
+        promise = promise_of(ActivityKind(kind), event_id, instrument, promised, fraction, pays_on)
+        if book.matched_until < promise.due <= book.target:
+            book.promises.append(promise)
+
+
+def promise_of(
+    kind: ActivityKind, event_id: str, instrument_id: int, promised: int | None, fraction: int | None, pays_on
+) -> Promise:
+    """Return what an activity promises: a dividend at the pay date's open, cash in lieu at the day's close."""
+    session = calendar.session(pays_on) or calendar.next_session(pays_on)
+    event = event_id.removeprefix(f"{kind}:")
+    if kind is ActivityKind.SPLIT:
+        return Promise(ActivityKind.CASH_IN_LIEU, event, instrument_id, fraction or 0, session.close)
+    return Promise(ActivityKind.DIVIDEND, event, instrument_id, promised or 0, session.open)
+
+
+def read_settings(books: Sequence[AccountBook]) -> None:
+    """Fill in the settings each working order was accepted with."""
+    wanted = {
+        (book.account_id, order.settings_version): order.pk
+        for book in books
+        for order in book.orders.values()
+    }
+    missing = [pk for key, pk in wanted.items() if key not in _SETTINGS]
+    for pk, value in SimulatedOrder.objects.filter(pk__in=missing).values_list("pk", "settings"):
+        key = next(key for key, order_pk in wanted.items() if order_pk == pk)
+        _remember(key, SimulationSettings.from_json(value))
+    for book in books:
+        for order in book.orders.values():
+            book.settings[order.settings_version] = _SETTINGS[book.account_id, order.settings_version]
+
+
+# Settings of one account and version never change, so a process may keep what it has read.
+_SETTINGS: dict[tuple[uuid.UUID, int], SimulationSettings] = {}
+_SETTINGS_KEPT_MAX = 50_000
+
+
+def _remember(key: tuple[uuid.UUID, int], settings: SimulationSettings) -> None:
+    if len(_SETTINGS) >= _SETTINGS_KEPT_MAX:
+        _SETTINGS.clear()
+    _SETTINGS[key] = settings
+
+
+def read_last_fills(books: Sequence[AccountBook]) -> None:
+    """Fill in how often each partly filled order has traded, and what it was charged in its last session."""
+    orders = {
+        order.pk: (book, order) for book in books for order in book.orders.values() if order.filled_units
+    }
+    newest = (
+        SimulatedFill.objects.filter(order=OuterRef("order")).order_by("-sequence").values("sequence")[:1]
+    )
+    rows = SimulatedFill.objects.filter(order__in=orders, sequence=Subquery(newest)).values_list(
+        "order_id", "sequence", "executed_at", "evidence"
+    )
+    for pk, sequence, executed_at, evidence in rows:
+        book, order = orders[pk]
+        order.fill_count = sequence
+        book.charges[pk] = (calendar.new_york_date(executed_at), charges_after(evidence))
+
+
+def read_used(books: Sequence[AccountBook]) -> None:
+    """Fill in what these accounts traded in the hour they stand in: liquidity is shared by their orders."""
+    by_pk = {book.pk: book for book in books}
+    earliest = min(book.matched_until for book in books) - timedelta(hours=1)
+    columns = ("account_id", "instrument_id", "executed_at", "quantity_units")
+    rows = SimulatedFill.objects.filter(account__in=by_pk, executed_at__gte=earliest).order_by("pk")
+    for account, instrument, executed_at, quantity in rows.values_list(*columns):
+        by_pk[account].used.append((instrument, int(executed_at.timestamp() // 1), quantity))
+
+
+def read_month_units(books: Sequence[AccountBook]) -> None:
+    """Fill in what accounts that pay by monthly tiers traded since their month began."""
+    by_pk = {book.pk: book for book in books if any(_is_tiered(each) for each in book.settings.values())}
+    if not by_pk:
+        return
+    earliest = min(book.matched_until for book in by_pk.values())
+    first = calendar.new_york_date(earliest).replace(day=1)
+    since = (calendar.session(first) or calendar.next_session(first)).pre_open_start
+    rows = SimulatedFill.objects.filter(account__in=by_pk, executed_at__gte=since)
+    for account, executed_at, quantity in rows.values_list("account_id", "executed_at", "quantity_units"):
+        day, months = calendar.new_york_date(executed_at), by_pk[account].month_units
+        months[day.year, day.month] = months.get((day.year, day.month), 0) + quantity
+
+
+def _is_tiered(settings: SimulationSettings) -> bool:
+    return settings.share_commission.model is CommissionModel.TIERED_MONTHLY
+
+
+def read_instruments(instrument_ids: Iterable[int]) -> dict[int, Traded]:
+    """Return what matching must know of these instruments."""
+    columns = ("pk", "symbol", "kind", "price_increment", "is_fractionable")
+    rows = Instrument.objects.filter(pk__in=list(instrument_ids)).values_list(*columns)
+    return {row[0]: _traded(*row) for row in rows}
+
+
+@lru_cache(maxsize=10_000)
+def _traded(pk: int, symbol: str, kind: str, increment, is_fractionable: bool) -> Traded:
+    return Traded(
+        instrument_id=pk,
+        symbol=symbol,
+        kind=InstrumentKind(kind),
+        is_fractionable=is_fractionable,
+        increments=instruments.increment_rule(
+            kind=InstrumentKind(kind), symbol=symbol, override=increment, penny_programme=False
+        ),
+    )
+
+
+def traded(instrument: Instrument) -> Traded:
+    """Return what matching must know of one instrument."""
+    return _traded(
+        instrument.pk,
+        instrument.symbol,
+        instrument.kind,
+        instrument.price_increment,
+        instrument.is_fractionable,
+    )
+
+
+def read_details(books: Sequence[AccountBook]) -> None:
+    """Read what only accounts need to which something happens: settings, earlier fills, volume used."""
+    read_settings(books)
+    read_last_fills(books)
+    read_used(books)
+    read_month_units(books)
+
+
+def fee_rates() -> tuple[FeeRow, ...]:
+    """Return the dated fees that staff keep, or the published ones while the table is empty."""
+    rows = FeeRate.objects.values_list("name", "valid_from", "rate", "cap", "source")
+    stored = tuple(
+        FeeRow(name=name, valid_from=valid_from, rate=rate, cap=cap, source=source)
+        for name, valid_from, rate, cap, source in rows
+    )
+    return stored or FEE_RATES
+
+
+# ------------------------------------------------------------------ writing
+
+
+def write(books: Sequence[AccountBook]) -> None:
+    """
+    Write everything that changed in these books; the caller holds the transaction.
+
+    Raises AccountChanged when an account's version moved, IntegrityError when a row may not be.
+    """
+    changed = [book for book in books if book.is_changed]
+    _write_orders([order for book in changed for order in book.orders.values() if order.is_changed])
+    _write_fills(changed)
+    _write_holdings(changed)
+    _write_activities(changed)
+    _write_accounts(changed)
+    _write_times([book for book in books if not book.is_changed and book.is_worth_moving])
+
+
+_WRITTEN_COLUMNS = (
+    "quantity_units", "filled_units", "limit_units", "stop_units", "trail_amount_units", "watermark_units",
+    "state", "expires_at", "triggered_at", "updated_at", "reserve_units", "attempts", "waiting_for",
+    "reason_code", "reason_text",
+)  # fmt: skip
+_TIME_COLUMNS = frozenset({"expires_at", "triggered_at", "updated_at"})
+
+
+def _write_orders(orders: Sequence[WorkingOrder]) -> None:
+    if not orders:
+        return
+    assignments = ", ".join(f"{column} = %s" for column in _WRITTEN_COLUMNS)
+    sql = f"UPDATE brokers_simulatedorder SET {assignments} WHERE id = %s"
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, [_order_values(order) for order in orders])
+
+
+def _order_values(order: WorkingOrder) -> list:
+    values = [
+        _time(getattr(order, column)) if column in _TIME_COLUMNS else getattr(order, column)
+        for column in _WRITTEN_COLUMNS
+    ]
+    values[_WRITTEN_COLUMNS.index("state")] = order.state.value
+    return [*values, order.pk]
+
+
+def _time(value: datetime | None) -> object:
+    return None if value is None else connection.ops.adapt_datetimefield_value(value)
+
+
+def _write_fills(books: Sequence[AccountBook]) -> None:
+    rows = [_fill_row(book, fill) for book in books for fill in book.fills]
+    SimulatedFill.objects.bulk_create(rows, batch_size=WRITE_BATCH)
+
+
+def _fill_row(book: AccountBook, fill: BookedFill) -> SimulatedFill:
+    return SimulatedFill(
+        account_id=book.pk,
+        order_id=fill.order_pk,
+        execution_id=fill.execution_id,
+        sequence=fill.sequence,
+        instrument_id=fill.instrument_id,
+        side=fill.side,
+        quantity_units=fill.quantity_units,
+        price_units=fill.price_units,
+        commission_units=fill.commission_units,
+        fees_units=fill.fees_units,
+        executed_at=fill.executed_at,
+        evidence=fill.evidence,
+    )
+
+
+def _write_holdings(books: Sequence[AccountBook]) -> None:
+    rows = [
+        SimulatedPosition(
+            account_id=book.pk,
+            instrument_id=instrument_id,
+            quantity_units=holding.quantity_units,
+            average_price_units=holding.average_price_units,
+        )
+        for book in books
+        for instrument_id, holding in sorted(book.holdings.items())
+        if holding.is_changed
+    ]
+    SimulatedPosition.objects.bulk_create(
+        rows,
+        batch_size=WRITE_BATCH,
+        update_conflicts=True,
+        unique_fields=["account", "instrument"],
+        update_fields=["quantity_units", "average_price_units"],
+    )
+
+
+def _write_activities(books: Sequence[AccountBook]) -> None:
+    rows = [
+        SimulatedActivity(
+            account_id=book.pk,
+            activity_id=accounts.activity_id(book.account_id, activity.event_id),
+            **{name: getattr(activity, name) for name in activity.__slots__},
+        )
+        for book in books
+        for activity in book.activities
+    ]
+    SimulatedActivity.objects.bulk_create(rows, batch_size=WRITE_BATCH)
+
+
+def _write_accounts(books: Sequence[AccountBook]) -> None:
+    """Write cash and time, each only where the version is still the one that was read."""
+    if not books:
+        return
+    sql = (
+        "UPDATE brokers_simulatedaccount SET cash_units = %s, matched_until = %s, error = '', "
+        "version = version + 1 WHERE id = %s AND version = %s"
+    )
+    rows = [[book.cash_units, _time(book.matched_until), book.pk, book.version] for book in books]
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, rows)
+        if cursor.rowcount != len(rows):
+            raise AccountChanged(f"{len(rows) - cursor.rowcount} of {len(rows)} accounts changed meanwhile.")
+
+
+def _write_times(books: Sequence[AccountBook]) -> None:
+    """Move the accounts to which nothing happened, in one statement for each time they reached."""
+    by_time: dict[datetime, list[int]] = {}
+    for book in books:
+        by_time.setdefault(book.matched_until, []).append(book.pk)
+    for reached, pks in by_time.items():
+        SimulatedAccount.objects.filter(pk__in=pks).update(matched_until=reached, error="")
+
+
+def mark_failed(account_id: uuid.UUID, message: str) -> None:
+    """Leave an account's error on its own row; nothing else of it was written."""
+    SimulatedAccount.objects.filter(account_id=account_id).update(error=message)

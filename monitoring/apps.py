@@ -1,0 +1,8 @@
+"""Watch and act: the tick, the sweep, signs of life."""
+
+from django.apps import AppConfig
+
+
+class MonitoringConfig(AppConfig):
+    name = "monitoring"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,196 @@
+"""The book of a batch of portfolios in memory: loaded set-wise, changed on integers, written in bulk."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from brokers.batch_rows import insert_rows, update_rows
+from brokers.models import Instrument
+from brokers.money import money_units, money_value, quantity_units, quantity_value
+from portfolio.accounting.lots import LotUnits
+from portfolio.accounting.valuation import average_price
+from portfolio.enums import POOLED_ORIGINS, TradeStatus
+from portfolio.models import Fill, Lot, Portfolio, Position, Trade, TradeLeg
+
+
+@dataclass(slots=True)
+class OpenLot:
+    """A lot row with its numbers as units; `is_new` until it is inserted."""
+
+    row: Lot
+    units: LotUnits
+    is_new: bool = False
+    is_changed: bool = False
+
+
+@dataclass(slots=True)
+class OpenTrade:
+    """A trade with its legs and lots; legs and lots by instrument id, oldest lot first."""
+
+    row: Trade
+    legs: dict[int, TradeLeg] = field(default_factory=dict)
+    lots: dict[int, list[OpenLot]] = field(default_factory=lambda: defaultdict(list))
+    is_new: bool = False
+    is_changed: bool = False
+
+    def held(self, instrument_id: int) -> int:
+        return sum(lot.units.remaining for lot in self.lots[instrument_id])
+
+    @property
+    def is_flat(self) -> bool:
+        return all(lot.units.remaining == 0 for lots in self.lots.values() for lot in lots)
+
+
+class BatchBook:
+    """
+    Open trades, lots and positions of some portfolios.
+
+    Load it under the portfolios' row locks, change it, call `write` in the same transaction. Unloaded, it is
+    the book before the first fill.
+    """
+
+    def __init__(self, portfolios: Collection[Portfolio], instruments: Iterable[Instrument]) -> None:
+        self.portfolios = {portfolio.pk: portfolio for portfolio in portfolios}
+        self.instruments = {row.symbol: row for row in instruments}
+        self.trades: dict[int, list[OpenTrade]] = defaultdict(list)
+        self.by_order: dict[int, OpenTrade] = {}
+        self.positions: dict[tuple[int, int], Position] = {}
+        self.position_changed: set[tuple[int, int]] = set()
+        self.new_fills: list[Fill] = []
+
+    @classmethod
+    def load(cls, portfolios: Collection[Portfolio], symbols: Iterable[str]) -> "BatchBook":
+        """Read what these portfolios hold, and the instruments that the reports name."""
+        named = Instrument.objects.filter(symbol__in=set(symbols), is_active=True)
+        book = cls(portfolios, named)
+        book.read_rows()
+        return book
+
+    def read_rows(self) -> None:
+        keys = list(self.portfolios)
+        by_id: dict[int, OpenTrade] = {}
+        for trade in (
+            Trade.objects.filter(portfolio_id__in=keys).exclude(status=TradeStatus.CLOSED).order_by("pk")
+        ):
+            by_id[trade.pk] = OpenTrade(trade)
+            self.trades[trade.portfolio_id].append(by_id[trade.pk])
+        legs = {}
+        for leg in TradeLeg.objects.filter(trade__portfolio_id__in=keys).exclude(
+            trade__status=TradeStatus.CLOSED
+        ):
+            by_id[leg.trade_id].legs[leg.instrument_id] = legs[leg.pk] = leg
+        for lot in Lot.objects.filter(portfolio_id__in=keys).exclude(remaining=0).order_by("opened_at", "pk"):
+            by_id[legs[lot.trade_leg_id].trade_id].lots[lot.instrument_id].append(
+                OpenLot(lot, lot_units(lot))
+            )
+        for position in Position.objects.filter(portfolio_id__in=keys):
+            self.positions[position.portfolio_id, position.instrument_id] = position
+
+    def position(self, portfolio: Portfolio, instrument: Instrument) -> Position:
+        key = (portfolio.pk, instrument.pk)
+        if key not in self.positions:
+            self.positions[key] = Position(
+                user_id=portfolio.user_id,
+                portfolio=portfolio,
+                instrument=instrument,
+                mark_reason="Not marked yet.",
+            )
+        return self.positions[key]
+
+    def trade(self, trade_id: int, portfolio_id: int) -> OpenTrade | None:
+        return next((trade for trade in self.trades[portfolio_id] if trade.row.pk == trade_id), None)
+
+    def pooled_trade(self, portfolio_id: int, symbol: str, origin: str) -> OpenTrade | None:
+        """The one open trade of a symbol for origins that pool, or None."""
+        if origin not in POOLED_ORIGINS:
+            return None
+        return next(
+            (t for t in self.trades[portfolio_id] if t.row.symbol == symbol and t.row.origin == origin), None
+        )
+
+    def leg(self, trade: OpenTrade, instrument: Instrument) -> TradeLeg:
+        if instrument.pk not in trade.legs:
+            trade.legs[instrument.pk] = TradeLeg(
+                user_id=trade.row.user_id, trade=trade.row, instrument=instrument, average_entry=None
+            )
+        return trade.legs[instrument.pk]
+
+    def add_lot(self, trade: OpenTrade, fill: Fill, *, quantity: int, cost: int, multiplier: int) -> None:
+        """Open a lot of a fill's signed quantity at its cost."""
+        price = average_price(cost=cost, quantity=quantity, multiplier=multiplier)
+        row = Lot(
+            user_id=fill.user_id,
+            trade_leg=trade.legs[fill.instrument_id],
+            portfolio=fill.portfolio,
+            instrument=fill.instrument,
+            opening_fill=fill,
+            opened_at=fill.executed_at,
+        )
+        trade.lots[fill.instrument_id].append(
+            OpenLot(row, LotUnits(quantity=quantity, remaining=quantity, cost=cost, price=price), is_new=True)
+        )
+
+    def move_position(
+        self, portfolio: Portfolio, instrument: Instrument, *, quantity: int, cost: int, realized: int
+    ) -> None:
+        """Add signed quantity, cost and realized profit to a position."""
+        row = self.position(portfolio, instrument)
+        held, spent = quantity_units(row.quantity) + quantity, money_units(row.cost) + cost
+        row.quantity, row.cost = quantity_value(held), money_value(spent)
+        row.average_cost = money_value(
+            average_price(cost=spent, quantity=held, multiplier=instrument.multiplier)
+        )
+        row.realized_pnl += money_value(realized)
+        if held == 0:
+            row.mark_reason, row.market_value, row.unrealized_pnl = "", Decimal(0), Decimal(0)
+        self.position_changed.add((portfolio.pk, instrument.pk))
+
+    def write(self) -> None:
+        """Insert what is new and update what changed, parents first."""
+        trades = [trade for group in self.trades.values() for trade in group]
+        insert_rows([trade.row for trade in trades if trade.is_new])
+        legs = [leg for trade in trades for leg in trade.legs.values()]
+        insert_rows([leg for leg in legs if leg.pk is None])
+        insert_rows(self.new_fills)
+        self.write_lots(trades)
+        changed = [trade for trade in trades if trade.is_changed and not trade.is_new]
+        update_rows([trade.row for trade in changed], TRADE_FIELDS)
+        update_rows([leg for t in changed for leg in t.legs.values()], LEG_FIELDS, guard=None)
+        self.write_positions()
+
+    def write_lots(self, trades: list[OpenTrade]) -> None:
+        lots = [lot for trade in trades for group in trade.lots.values() for lot in group]
+        dirty = [lot for lot in lots if lot.is_new or lot.is_changed]
+        for lot in dirty:
+            lot.row.quantity, lot.row.remaining = (
+                quantity_value(lot.units.quantity),
+                quantity_value(lot.units.remaining),
+            )
+            lot.row.cost, lot.row.price = money_value(lot.units.cost), money_value(lot.units.price)
+        insert_rows([lot.row for lot in dirty if lot.is_new])
+        update_rows([lot.row for lot in dirty if not lot.is_new], LOT_FIELDS, guard=None)
+
+    def write_positions(self) -> None:
+        rows = [self.positions[key] for key in sorted(self.position_changed)]
+        update_rows([row for row in rows if row.pk is not None], POSITION_FIELDS)
+        insert_rows([row for row in rows if row.pk is None])
+
+
+TRADE_FIELDS = (
+    "status", "closed_at", "close_reason", "outcome", "realized_pnl", "commission", "fees"
+)  # fmt: skip
+LEG_FIELDS = ("open_quantity", "entered_quantity", "exited_quantity", "average_entry", "average_exit")
+LOT_FIELDS = ("quantity", "remaining", "cost", "price")
+POSITION_FIELDS = (
+    "quantity", "cost", "average_cost", "realized_pnl", "mark_reason", "market_value", "unrealized_pnl"
+)  # fmt: skip
+
+
+def lot_units(lot: Lot) -> LotUnits:
+    return LotUnits(
+        quantity=quantity_units(lot.quantity),
+        remaining=quantity_units(lot.remaining),
+        cost=money_units(lot.cost),
+        price=money_units(lot.price),
+    )

@@ -1,0 +1,46 @@
+"""A booking on its way into the ledger: balanced postings with a key, and their digest."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from portfolio import journal
+from portfolio.accounting.postings import Posting
+from portfolio.enums import LedgerKind
+from portfolio.models import Fill, Portfolio
+
+Line = tuple[str, int | None, int, int | None]
+
+
+@dataclass(slots=True)
+class Booking:
+    """One transaction to post. `fill` need not have its primary key yet when this is made."""
+
+    portfolio: Portfolio
+    kind: LedgerKind
+    key: str
+    occurred_at: datetime
+    postings: list[Posting]
+    fill: Fill | None = None
+    text: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over key, time and postings; the journal entry of the same transaction carries it."""
+        lines = [
+            (line.account.value, line.instrument_id, line.amount, line.quantity) for line in self.postings
+        ]
+        return digest_of(
+            portfolio_id=self.portfolio.pk,
+            kind=self.kind,
+            key=self.key,
+            occurred_at=self.occurred_at,
+            lines=lines,
+        )
+
+
+def digest_of(*, portfolio_id: int, kind: str, key: str, occurred_at: datetime, lines: list[Line]) -> str:
+    """The digest of a booking; `lines` are (account, instrument id, amount units, quantity units)."""
+    ordered = sorted(lines, key=lambda line: (line[0], line[1] or 0, line[2], line[3] or 0))
+    return journal.digest(
+        portfolio=portfolio_id, kind=str(kind), key=key, occurred_at=occurred_at, lines=ordered
+    )

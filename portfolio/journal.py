@@ -1,0 +1,195 @@
+"""Record what happened, in one hash chain per user, and read what came after."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+
+from brokers.batch_rows import insert_rows
+from portfolio.models import JournalEntry, JournalHead
+
+GENESIS = "0" * 64
+
+
+@dataclass(slots=True, eq=False)
+class Fact:
+    """
+    Something that happened, to be recorded.
+
+    `cause` is the sequence of the entry that caused it, or another fact recorded in the same call. After
+    `record` the fact knows its own `sequence`.
+    """
+
+    name: str
+    subject: str
+    user_id: int | None
+    at: datetime
+    actor: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    portfolio_id: int | None = None
+    cause: "int | Fact | None" = None
+    sequence: int | None = None
+
+
+def record(facts: Sequence[Fact]) -> list[JournalEntry]:
+    """
+    Append facts to their users' chains, in the order given, inside the caller's transaction.
+
+    The heads are locked in user order, last of all locks, and held until commit: a reader at sequence n can
+    never miss n + 1. Raises TypeError when data holds a float.
+    """
+    by_user: dict[int | None, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        by_user[fact.user_id].append(fact)
+    entries: list[JournalEntry] = []
+    heads = lock_heads(by_user)
+    for user_id in sorted(by_user, key=lambda key: (key is not None, key or 0)):
+        entries += chain(heads[user_id], by_user[user_id])
+    insert_rows(entries)
+    for head in heads.values():
+        JournalHead.objects.filter(pk=head.pk).update(sequence=head.sequence, hash=head.hash)
+    return entries
+
+
+def lock_heads(user_ids: Iterable[int | None]) -> dict[int | None, JournalHead]:
+    """Lock, and where missing create, the heads of these chains."""
+    wanted = set(user_ids)
+    named = [user_id for user_id in wanted if user_id is not None]
+    JournalHead.objects.bulk_create(
+        [JournalHead(user_id=user_id) for user_id in sorted(missing_heads(named))], ignore_conflicts=True
+    )
+    heads: dict[int | None, JournalHead] = {
+        head.user_id: head
+        for head in JournalHead.objects.select_for_update(no_key=True)
+        .filter(user_id__in=named)
+        .order_by("user_id")
+    }
+    if None in wanted:
+        heads[None] = desk_head()
+    return heads
+
+
+def missing_heads(user_ids: Sequence[int]) -> set[int]:
+    known = JournalHead.objects.filter(user_id__in=user_ids).values_list("user_id", flat=True)
+    return set(user_ids) - set(known)
+
+
+def desk_head() -> JournalHead:
+    JournalHead.objects.bulk_create([JournalHead(user=None)], ignore_conflicts=True)
+    return JournalHead.objects.select_for_update(no_key=True).get(user__isnull=True)
+
+
+def chain(head: JournalHead, facts: Sequence[Fact]) -> list[JournalEntry]:
+    """Give each fact its number and hash, and move the head in memory."""
+    entries = []
+    for fact in facts:
+        sequence = head.sequence + 1
+        cause = fact.cause.sequence if isinstance(fact.cause, Fact) else fact.cause
+        content = canonical(
+            sequence=sequence,
+            user=fact.user_id,
+            portfolio=fact.portfolio_id,
+            name=fact.name,
+            subject=fact.subject,
+            data=plain(fact.data),
+            actor=fact.actor,
+            cause=cause,
+            at=fact.at,
+        )
+        entries.append(
+            JournalEntry(
+                user_id=fact.user_id,
+                portfolio_id=fact.portfolio_id,
+                sequence=sequence,
+                name=fact.name,
+                subject=fact.subject,
+                data=plain(fact.data),
+                actor=fact.actor,
+                cause=cause,
+                at=fact.at,
+                previous_hash=head.hash,
+                hash=link(head.hash, content),
+            )
+        )
+        fact.sequence = head.sequence = sequence
+        head.hash = entries[-1].hash
+    return entries
+
+
+def entry_hash(entry: JournalEntry, previous_hash: str) -> str:
+    """Compute the hash an entry should have after `previous_hash`."""
+    return link(
+        previous_hash,
+        canonical(
+            sequence=entry.sequence,
+            user=entry.user_id,
+            portfolio=entry.portfolio_id,
+            name=entry.name,
+            subject=entry.subject,
+            data=entry.data,
+            actor=entry.actor,
+            cause=entry.cause,
+            at=entry.at,
+        ),
+    )
+
+
+def link(previous_hash: str, content: bytes) -> str:
+    """SHA-256 of the previous hash's 32 bytes followed by the canonical content."""
+    return hashlib.sha256(bytes.fromhex(previous_hash) + content).hexdigest()
+
+
+def canonical(**content: Any) -> bytes:
+    """UTF-8 JSON, keys sorted, no spaces; decimals as strings, times ISO 8601 UTC with microseconds."""
+    return json.dumps(plain(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest(**row: Any) -> str:
+    """SHA-256 of a row's canonical form, so that the chain covers rows outside the journal."""
+    return hashlib.sha256(canonical(**row)).hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into what JSON stores; floats are refused because they are not exact."""
+    if isinstance(value, float):
+        raise TypeError(f"The journal takes no floats: {value!r}.")
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool | int):
+        return value
+    return str(value)
+
+
+def after(*, user_id: int, sequence: int, limit: int = 500) -> "QuerySet[JournalEntry]":
+    """Return the entries of a user's chain that follow `sequence`, oldest first."""
+    return JournalEntry.objects.filter(user_id=user_id, sequence__gt=sequence).order_by("sequence")[:limit]
+
+
+def verify_chain(entries: Iterable[JournalEntry]) -> str | None:
+    """
+    Walk one chain from its first entry and name the first fault, or return None.
+
+    Finds edits, gaps, removed and swapped rows; a cut-off tail is found by comparing heads and anchors.
+    """
+    previous, expected = GENESIS, 1
+    for entry in entries:
+        if entry.sequence != expected:
+            return f"Entry {expected} is missing: after it comes {entry.sequence}."
+        if entry.previous_hash != previous:
+            return f"Entry {entry.sequence} does not follow entry {expected - 1}: the previous hash differs."
+        if entry.hash != entry_hash(entry, previous):
+            return f"Entry {entry.sequence} ({entry.name}) was changed: its hash does not match its content."
+        previous, expected = entry.hash, expected + 1
+    return None

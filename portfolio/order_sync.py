@@ -1,0 +1,176 @@
+"""Bring in what the venues report: fills through the door, statuses, cursors; set-wise, in batches."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+
+from brokers import polling
+from brokers.batch_rows import update_rows
+from brokers.enums import Environment, OrderStatus, Venue
+from brokers.market_data import prices
+from brokers.messages import AccountKey, OrderReport, VenueReports
+from portfolio import fills, journal, positions
+from portfolio.journal import Fact
+from portfolio.models import Order, Portfolio, Trade
+from portfolio.order_reports import STATUS_FIELDS, take_report
+
+BATCH_PORTFOLIOS = 200
+OVERLAP = timedelta(minutes=10)
+# Each fill is a fact of its own; these statuses follow from them.
+TOLD_BY_FILLS = (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
+
+
+@dataclass(slots=True)
+class Synced:
+    """What one pass over some portfolios brought in; errors by portfolio id, in words."""
+
+    fills: int = 0
+    orders_changed: int = 0
+    closed: list[Trade] = field(default_factory=list)
+    ended_exits: list[Order] = field(default_factory=list)
+    errors: dict[int, str] = field(default_factory=dict)
+
+    def add(self, other: "Synced") -> None:
+        self.fills += other.fills
+        self.orders_changed += other.orders_changed
+        self.closed += other.closed
+        self.ended_exits += other.ended_exits
+        self.errors |= other.errors
+
+
+def sync(portfolios: Collection[Portfolio], *, now: datetime) -> Synced:
+    """
+    Bring in what the venues report, portfolio by portfolio complete or not at all.
+
+    Works in batches of 200 portfolios; a batch that fails is tried again one by one, and the portfolio at
+    fault keeps its error in `sync_error` while the others go on.
+    """
+    result = Synced()
+    ordered = sorted(portfolios, key=lambda portfolio: portfolio.pk)
+    for start in range(0, len(ordered), BATCH_PORTFOLIOS):
+        batch = ordered[start : start + BATCH_PORTFOLIOS]
+        reports = collect(batch, now=now)
+        try:
+            result.add(book_batch(reports, now=now))
+        except Exception:
+            for key, report in reports.items():
+                result.add(book_alone(key, report, now=now))
+    return result
+
+
+def collect(portfolios: Sequence[Portfolio], *, now: datetime) -> dict[int, VenueReports]:
+    requests = [
+        polling.PollRequest(key=account_key(portfolio), since=portfolio.synced_until - OVERLAP)
+        for portfolio in portfolios
+    ]
+    answers = polling.poll(requests, now=now)
+    return {portfolio.pk: answer for portfolio, answer in zip(portfolios, answers, strict=True)}
+
+
+def book_alone(portfolio_id: int, report: VenueReports, *, now: datetime) -> Synced:
+    try:
+        return book_batch({portfolio_id: report}, now=now)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"[:400]
+        Portfolio.objects.filter(pk=portfolio_id).update(sync_error=text)
+        return Synced(errors={portfolio_id: text})
+
+
+def book_batch(reports: Mapping[int, VenueReports], *, now: datetime) -> Synced:
+    """Book one batch in one transaction: fills through the door, statuses, cash, cursors, journal."""
+    good = {key: report for key, report in reports.items() if not report.error}
+    result = Synced(errors={key: report.error for key, report in reports.items() if report.error})
+    with transaction.atomic():
+        portfolios = locked(reports)
+        cash_before = {key: money_of(row) for key, row in portfolios.items()}
+        orders = orders_in(good)
+        booked = fills.book(portfolios, good, orders)
+        facts, changed = take_reports(good, orders)
+        fills.settle(booked, orders, now=now)
+        touched = {id(order): order for order in changed} | {
+            id(fill.order): fill.order for fill in booked.fills if fill.order is not None
+        }
+        update_rows(list(touched.values()), STATUS_FIELDS)
+        update_rows(
+            [row for key, row in portfolios.items() if money_of(row) != cash_before[key]],
+            ["cash", "receivable", "equity_peak"],
+        )
+        move_cursors(reports)
+        journal.record(booked.facts + facts)
+    result.fills, result.orders_changed, result.closed = len(booked.fills), len(touched), booked.closed
+    result.ended_exits = [o for o in changed if o.trade_id and o.is_final and o.status != OrderStatus.FILLED]
+    mark_filled(booked, portfolios, now=now)
+    return result
+
+
+def money_of(portfolio: Portfolio) -> tuple[Decimal, Decimal, Decimal]:
+    return portfolio.cash, portfolio.receivable, portfolio.equity_peak
+
+
+def orders_in(reports: Mapping[int, VenueReports]) -> dict[tuple[int, str], Order]:
+    """Load the orders that reports or fills name, by (portfolio id, client order id)."""
+    names = {item.client_order_id for report in reports.values() for item in (*report.orders, *report.fills)}
+    if not names:
+        return {}
+    rows = Order.objects.filter(portfolio_id__in=list(reports), client_order_id__in=names).order_by("pk")
+    return {(row.portfolio_id, row.client_order_id): row for row in rows}
+
+
+def take_reports(
+    reports: Mapping[int, VenueReports], orders: Mapping[tuple[int, str], Order]
+) -> tuple[list[Fact], list[Order]]:
+    """Set the new statuses in memory, after the fills; an order the desk does not know is not ours to touch."""
+    facts, changed = [], []
+    for key, report in reports.items():
+        for item in report.orders:
+            order = orders.get((key, item.client_order_id))
+            if order is None:
+                continue
+            did_change, fact = take_report(order, held_back(item, order))
+            changed += [order] if did_change else []
+            facts += [fact] if fact is not None and order.status not in TOLD_BY_FILLS else []
+    return facts, changed
+
+
+def move_cursors(reports: Mapping[int, VenueReports]) -> None:
+    """Remember how far each account's reports were complete; never backwards."""
+    by_time: dict[datetime, list[int]] = defaultdict(list)
+    for key, report in reports.items():
+        if report.error:
+            Portfolio.objects.filter(pk=key).update(sync_error=report.error[:400])
+        else:
+            by_time[report.caught_up_until].append(key)
+    for until, keys in by_time.items():
+        rows = Portfolio.objects.filter(pk__in=keys)
+        rows.filter(synced_until__lt=until).update(synced_until=until)
+        rows.exclude(sync_error="").update(sync_error="")
+
+
+def mark_filled(booked: fills.Booked, portfolios: Mapping[int, Portfolio], *, now: datetime) -> None:
+    """Give fresh holdings a mark from the stored prices at once, without waiting for the tick."""
+    touched = {fill.portfolio_id for fill in booked.fills}
+    if not touched:
+        return
+    symbols = sorted({fill.instrument.symbol for fill in booked.fills})
+    positions.mark([portfolios[key] for key in sorted(touched)], prices.stored(symbols, now=now), now=now)
+
+
+def locked(portfolio_ids: Iterable[int]) -> dict[int, Portfolio]:
+    """Lock portfolio rows in id order, the first lock of every transaction that changes a book."""
+    rows = Portfolio.objects.select_for_update(no_key=True).filter(pk__in=list(portfolio_ids)).order_by("pk")
+    return {row.pk: row for row in rows}
+
+
+def account_key(portfolio: Portfolio) -> AccountKey:
+    return AccountKey(Venue(portfolio.venue), Environment(portfolio.environment), portfolio.account_id)
+
+
+def held_back(report: OrderReport, order: Order) -> OrderReport:
+    """A report ahead of our fills counts as ACCEPTED until the door has booked them."""
+    if report.filled_quantity <= order.filled_quantity or report.status is OrderStatus.REJECTED:
+        return report
+    return replace(report, status=OrderStatus.ACCEPTED)

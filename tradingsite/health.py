@@ -1,0 +1,104 @@
+"""Is the desk alive, and can this process serve? Asked by machines, answered from rows."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from brokers.market_data import clock
+from monitoring.models import TickRun
+
+TICK_PERIODS_MAX = 3
+SWEEP_AGE_MAX = timedelta(minutes=3)
+QUEUE_TIMEOUT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer: what was asked, whether it is good, and the figures it was judged by."""
+
+    name: str
+    is_good: bool
+    detail: str
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer 503 when the last good tick or sweep is too old: a worker can be connected and deaf."""
+    return _answer(
+        [_database, lambda: last_tick(now=clock.real_now()), lambda: last_sweep(now=clock.real_now())]
+    )
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer 503 when this process cannot serve: no database, or no way to ring the queue."""
+    return _answer([_database, _queue])
+
+
+def last_tick(*, now: datetime) -> Finding:
+    return _age(
+        "last tick", "tick", now=now, age_max=TICK_PERIODS_MAX * timedelta(seconds=settings.TICK_SECONDS)
+    )
+
+
+def last_sweep(*, now: datetime) -> Finding:
+    return _age("last sweep", "sweep", now=now, age_max=SWEEP_AGE_MAX)
+
+
+def _answer(questions: Sequence[Callable[[], Finding]]) -> JsonResponse:
+    findings = []
+    for question in questions:
+        findings.append(question())
+        if not findings[-1].is_good and findings[-1].name == "database":
+            break  # the other rows cannot be read either
+    is_good = all(finding.is_good for finding in findings)
+    body = {"status": "good" if is_good else "bad", "checks": [asdict(finding) for finding in findings]}
+    return JsonResponse(body, status=200 if is_good else 503)
+
+
+def _age(name: str, kind: str, *, now: datetime, age_max: timedelta) -> Finding:
+    """Judge the age of the last good run in real time; exactly `age_max` is still good."""
+    last = (
+        TickRun.objects.filter(kind=kind, is_good=True).order_by("-id").values_list("started_at", flat=True)
+    )
+    started_at = last.first()
+    limit = f"at most {age_max.total_seconds():.0f} s allowed"
+    if started_at is None:
+        return Finding(name, False, f"none yet; {limit}")
+    age = now - started_at
+    return Finding(name, age <= age_max, f"{age.total_seconds():.0f} s ago; {limit}")
+
+
+def _database() -> Finding:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return Finding("database", False, "does not answer")
+    return Finding("database", True, connection.vendor)
+
+
+def _queue() -> Finding:
+    if not settings.REDIS_URL:
+        is_writable = os.access(settings.QUEUE_FOLDER, os.W_OK)
+        return Finding("queue", is_writable, "files" if is_writable else "its folder cannot be written")
+    try:
+        with redis.Redis.from_url(
+            settings.REDIS_URL,
+            socket_timeout=QUEUE_TIMEOUT_SECONDS,
+            socket_connect_timeout=QUEUE_TIMEOUT_SECONDS,
+        ) as client:
+            client.ping()
+    except redis.RedisError:
+        return Finding("queue", False, "Redis does not answer")
+    return Finding("queue", True, "Redis")
