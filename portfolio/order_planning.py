@@ -15,7 +15,7 @@ from portfolio.enums import OrderRole, Origin
 from portfolio.models import Order, OrderLeg, Trade
 from portfolio.order_intents import OrderIntent, client_order_id
 from portfolio.risk import limits as risk
-from portfolio.standing import OpenHolding, Standing, estimated_price
+from portfolio.standing import OpenHolding, Standing, estimated_price, sector_of
 
 MONEY_FIELDS = ("limit_price", "stop_price", "trail_amount", "trail_percent", "notional")
 
@@ -228,14 +228,14 @@ def proposal_for(
         state=portfolio.trading_state,
         state_reason=portfolio.state_reason,
         symbol=instrument.symbol,
-        sector=instrument.sector,
+        sector=sector_of(instrument),
         is_closing=all(part.role is not OrderRole.ENTRY for part in slices.parts),
         is_guard=intent.origin is Origin.GUARD,
         value=None if price is None and estimate is None else value,
         equity=standing.equity,
         put_in=standing.put_in,
         symbol_value=standing.symbol_values[instrument.pk],
-        sector_value=standing.sector_values[instrument.sector],
+        sector_value=standing.sector_values[sector_of(instrument)],
         trades_today=standing.trades_today,
         day_pnl=standing.day_pnl,
         price_problem=price_problem,
@@ -307,7 +307,7 @@ def keep_storable(order: Order) -> None:
         return
     for name, to_units in (("quantity", quantity_units), *((name, money_units) for name in MONEY_FIELDS)):
         value = getattr(order, name)
-        if value is not None and (value <= 0 or number_refusals(name, value, to_units)):
+        if number_refusals(name, value, to_units):
             setattr(order, name, None)
 
 

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from django.db.models import Sum
 
-from brokers.enums import FINAL_STATUSES, OrderStatus, OrderType
+from brokers.enums import FINAL_STATUSES, InstrumentKind, OrderStatus, OrderType
 from brokers.market_data import calendar
+from brokers.models import Instrument
 from portfolio.enums import LedgerAccount, OrderRole, TradeStatus
 from portfolio.models import LedgerPosting, Order, OrderLeg, Portfolio, Position, RiskLimits, Snapshot, Trade
 from portfolio.risk.limits import Limits
@@ -77,7 +78,7 @@ def add_positions(standings: dict[int, Standing]) -> None:
             standing.equity += row.market_value
         worth = abs(row.cost if row.market_value is None else row.market_value)
         standing.symbol_values[row.instrument_id] += worth
-        standing.sector_values[row.instrument.sector] += worth
+        standing.sector_values[sector_of(row.instrument)] += worth
 
 
 def add_contributions(standings: dict[int, Standing]) -> None:
@@ -106,7 +107,12 @@ def add_entries(standings: dict[int, Standing], *, now: datetime) -> None:
     for leg in rows.exclude(order__status__in=FINAL_STATUSES):
         standing, worth = standings[leg.order.portfolio_id], outstanding(leg)
         standing.symbol_values[leg.instrument_id] += worth
-        standing.sector_values[leg.instrument.sector] += worth
+        standing.sector_values[sector_of(leg.instrument)] += worth
+
+
+def sector_of(instrument: Instrument) -> str:
+    """The sector that limits count; a fund is a basket, not a bet on one sector."""
+    return instrument.sector if instrument.kind == InstrumentKind.EQUITY else ""
 
 
 def outstanding(leg: OrderLeg) -> Decimal:
@@ -167,7 +173,7 @@ def estimated_price(
 ) -> Decimal | None:
     """The price an order is judged at: its own where it has one, else the market's."""
     if order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
-        return limit_price
+        return limit_price or market_price
     if order_type is OrderType.STOP:
-        return stop_price
+        return stop_price or market_price
     return market_price

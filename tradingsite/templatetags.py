@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from brokers.enums import FINAL_STATUSES
+from portfolio.pages import evidence as evidences
 from portfolio.pages import figures, sentences
 
 register = template.Library()
@@ -69,7 +70,7 @@ def status_class(status: str) -> str:
 @register.simple_tag(takes_context=True)
 def evidence(context: Mapping[str, Any], stored: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return a fill's evidence as (name, value) lines, times in the reader's zone."""
-    return sentences.evidence_lines(stored, zone=_reader(context)[0])
+    return evidences.lines(stored, zone=_reader(context)[0])
 
 
 @register.filter

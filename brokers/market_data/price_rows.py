@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from django.db import connection
 
 from brokers.enums import PriceSource
 from brokers.market_data.feeds import DayFigures
@@ -13,10 +15,6 @@ from brokers.models import Instrument, LatestPrice
 
 if TYPE_CHECKING:
     from brokers.market_data.prices import Price
-
-_UPDATED = [
-    each.name for each in LatestPrice._meta.concrete_fields if each.name not in ("id", "instrument", "created_at")
-]
 
 
 def by_symbol(symbols: Iterable[str]) -> dict[str, Instrument]:
@@ -87,16 +85,26 @@ def accepted_row(price: Price, *, feed: str, day: DayFigures, now: datetime.date
 
 
 def store(rows: Iterable[LatestPrice]) -> None:
-    """Insert or replace rows, one per instrument, in one statement."""
+    """Insert or replace rows, one per instrument, with one prepared statement."""
     # One order for every process, or two of them could wait for each other's rows.
     ordered = sorted(rows, key=lambda row: row.instrument_id)
-    LatestPrice.objects.bulk_create(
-        [LatestPrice(instrument_id=row.instrument_id, **_values(row)) for row in ordered],
-        update_conflicts=True,
-        unique_fields=["instrument"],
-        update_fields=_UPDATED,
+    values = [
+        [column.get_db_prep_save(getattr(row, column.attname), connection) for column in _COLUMNS] for row in ordered
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(_UPSERT, values)
+
+
+def _upsert() -> str:
+    # Not bulk_create: on SQLite it would send a statement for every fifty-odd rows.
+    names = [column.column for column in _COLUMNS]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != "instrument_id")
+    return (
+        f"INSERT INTO {LatestPrice._meta.db_table} ({', '.join(names)}, created_at) "
+        f"VALUES ({', '.join(['%s'] * len(names))}, CURRENT_TIMESTAMP) "
+        f"ON CONFLICT (instrument_id) DO UPDATE SET {changes}"
     )
 
 
-def _values(row: LatestPrice) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _UPDATED}
+_COLUMNS = [each for each in LatestPrice._meta.concrete_fields if each.name not in ("id", "created_at")]
+_UPSERT = _upsert()

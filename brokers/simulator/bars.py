@@ -22,9 +22,7 @@ class Exit(StrEnum):
     STOP = "STOP"
 
 
-def against_bar(
-    terms: OrderTerms, bar: MarketBar, *, increments: IncrementRule, spread_bps: Decimal
-) -> Verdict:
+def against_bar(terms: OrderTerms, bar: MarketBar, *, increments: IncrementRule, spread_bps: Decimal) -> Verdict:
     """
     Decide whether an order trades in a bar that starts at or after it became active.
 
@@ -36,9 +34,7 @@ def against_bar(
         return seen.auction()
     if bar.is_halted:
         return waits(terms, "trading is halted")
-    if terms.order_type is OrderType.LIMIT or (
-        terms.is_triggered and terms.order_type is OrderType.STOP_LIMIT
-    ):
+    if terms.order_type is OrderType.LIMIT or (terms.is_triggered and terms.order_type is OrderType.STOP_LIMIT):
         return seen.limit()
     if terms.order_type is OrderType.MARKET or terms.is_triggered:
         return seen.at_price(bar.open_units, Rule.BAR_OPEN)
@@ -63,9 +59,7 @@ def half_spread(price_units: int, *, increments: IncrementRule, spread_bps: Deci
 class _Bar:
     """One order in one bar."""
 
-    def __init__(
-        self, terms: OrderTerms, bar: MarketBar, increments: IncrementRule, spread_bps: Decimal
-    ) -> None:
+    def __init__(self, terms: OrderTerms, bar: MarketBar, increments: IncrementRule, spread_bps: Decimal) -> None:
         self.terms, self.bar = terms, bar
         self.side = terms.side
         self.increments = increments

@@ -152,10 +152,7 @@ def first_steps(
     the number of orders.
     """
     steps = len(market.last)
-    tables = [
-        series_table(market, trigger=trigger, touches=touches, extended=extended)
-        for extended in (False, True)
-    ]
+    tables = [series_table(market, trigger=trigger, touches=touches, extended=extended) for extended in (False, True)]
     first = np.full(len(starts), steps, dtype=np.int64)
     series = _SERIES_OF[orders.wait, (orders.side < 0).astype(np.int64)]
     threshold = _thresholds(orders)
@@ -232,9 +229,7 @@ def watch_rows(orders: OrderColumns, instrument: np.ndarray, *, instruments: int
     unseen = trailing[orders.watermark[trailing] == 0]
     threshold[unseen] = -NEVER
     extreme = np.where(orders.side > 0, Series.NEW_LOW, Series.NEW_HIGH)[trailing]
-    beyond = np.where(
-        orders.watermark[trailing] == 0, NEVER - 1, (orders.side * orders.watermark)[trailing] - 1
-    )
+    beyond = np.where(orders.watermark[trailing] == 0, NEVER - 1, (orders.side * orders.watermark)[trailing] - 1)
     everyone = np.arange(len(orders.side))
     order = np.concatenate([everyone, trailing])
     question = np.concatenate([series, extreme]) + len(Series) * orders.extended_hours[order]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 
 from brokers.enums import InstrumentKind, Side
 from brokers.money import (
@@ -114,6 +115,7 @@ _OPTION_FEES = frozenset({FeeName.TAF_OPTIONS, FeeName.OCC, FeeName.ORF})
 _SELLS_ONLY = frozenset({FeeName.SEC, FeeName.TAF_SHARES, FeeName.TAF_OPTIONS})
 _ROUNDED_UP = frozenset({FeeName.SEC, FeeName.TAF_SHARES, FeeName.TAF_OPTIONS})
 _SHARE_KINDS = frozenset({InstrumentKind.EQUITY, InstrumentKind.ETF})
+_valid_from = attrgetter("valid_from")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +216,7 @@ def charge(
     commission = max(0, total - before.commission_units)
     quantity = before.quantity_units + traded.quantity_units
     fees = tuple(
-        _fee(row, is_old, quantity_units=quantity, notional_exact=notional, before=before)
-        for row, is_old in rows
+        _fee(row, is_old, quantity_units=quantity, notional_exact=notional, before=before) for row, is_old in rows
     )
     charged = dict(before.fees_units)
     for fee in fees:
@@ -292,11 +293,13 @@ def dated_rate(rates: Sequence[FeeRow], name: str, trade_date: date) -> tuple[Fe
 
     None when the table has no row of this name.
     """
-    rows = sorted((row for row in rates if row.name == name), key=lambda row: row.valid_from)
+    rows = [row for row in rates if row.name == name]
     if not rows:
         return None
-    index = bisect_right(rows, trade_date, key=lambda row: row.valid_from)
-    return rows[max(0, index - 1)], index == 0
+    valid = [row for row in rows if row.valid_from <= trade_date]
+    if valid:
+        return max(valid, key=_valid_from), False
+    return min(rows, key=_valid_from), True
 
 
 def _applies(name: FeeName, traded: TradedQuantity) -> bool:
@@ -310,9 +313,7 @@ def _applies(name: FeeName, traded: TradedQuantity) -> bool:
     return traded.kind in _SHARE_KINDS
 
 
-def _fee(
-    row: FeeRow, is_old: bool, *, quantity_units: int, notional_exact: int, before: SessionCharges
-) -> FeeCharge:
+def _fee(row: FeeRow, is_old: bool, *, quantity_units: int, notional_exact: int, before: SessionCharges) -> FeeCharge:
     total = fee_total(row, quantity_units=quantity_units, notional_exact=notional_exact)
     return FeeCharge(
         name=row.name,

@@ -207,7 +207,7 @@ def _look(look: Observation | MarketBar) -> dict[str, Any]:
 
 
 def _slippage(facts: FillFacts) -> dict[str, Any]:
-    parameters = plan_to_json(facts.slippage_plan)
+    parameters = dict(plan_to_json(facts.slippage_plan))
     part = facts.slice
     return {
         "model": parameters.pop("model"),
@@ -229,7 +229,7 @@ def _slippage(facts: FillFacts) -> dict[str, Any]:
 def _commission(facts: FillFacts) -> dict[str, Any]:
     traded = facts.traded
     return {
-        "plan": plan_to_json(facts.commission_plan),
+        "plan": dict(plan_to_json(facts.commission_plan)),
         "kind": str(traded.kind),
         "quantity": str(traded.quantity_units),
         "multiplier": str(traded.multiplier),

@@ -94,9 +94,7 @@ class FillDecision:
     ends_order: str = ""
 
 
-def fill_against_quote(
-    terms: OrderTerms, observation: Observation, *, context: FillContext
-) -> FillDecision | NoFill:
+def fill_against_quote(terms: OrderTerms, observation: Observation, *, context: FillContext) -> FillDecision | NoFill:
     """Decide one order against one quote and print. Raises `EnvelopeViolation` rather than fill wrongly."""
     settings = context.settings
     verdict = against_quote(
@@ -106,6 +104,8 @@ def fill_against_quote(
         trigger=_trigger(context),
         touch_key=context.order_key if settings.fill_on_touch else None,
     )
+    if not verdict.trades:
+        return _waiting(terms, verdict)
     size = observation.ask_size if terms.side is Side.BUY else observation.bid_size
     offered = Availability(
         kind=context.instrument.kind,
@@ -129,6 +129,8 @@ def fill_against_bar(terms: OrderTerms, bar: MarketBar, *, context: FillContext)
         increments=context.instrument.increments,
         spread_bps=context.settings.spread_bps,
     )
+    if not verdict.trades:
+        return _waiting(terms, verdict)
     context = replace(context, volume=bar.volume)
     offered = Availability(kind=context.instrument.kind, volume=bar.volume, used_units=context.used_units)
     return _decide(terms, bar, verdict, offered, context)
@@ -144,13 +146,9 @@ def _decide(
     offered: Availability,
     context: FillContext,
 ) -> FillDecision | NoFill:
-    """Ask in turn: may it trade, how much is there, what does it cost, is there cash, is it possible."""
-    if not verdict.trades:
-        return _waiting(terms, verdict)
+    """Fill an order that may trade: how much is there, what does it cost, is there cash, is it possible."""
     auction_draw = _auction_draw(terms, context)
-    if auction_draw is not None and not chance.happens(
-        auction_draw, context.settings.auction_fill_probability
-    ):
+    if auction_draw is not None and not chance.happens(auction_draw, context.settings.auction_fill_probability):
         return _ended(terms, verdict, AUCTION_MISSED, "the auction did not serve this order")
     wanted = _wanted(terms, verdict, context)
     allowed = allowance(

@@ -119,29 +119,32 @@ def _limit(terms: OrderTerms, observation: Observation, touch_key: int | None) -
     if not terms.is_resting:
         return _marketable(terms, observation, Rule.LIMIT_MARKETABLE)
     far, limit, last = _far_side(terms.side, observation), terms.limit_units, observation.last_units
-    own = replace(_priced(terms, observation, Rule.LIMIT_RESTING, base=limit), at_limit=True)
     if within_limit(terms.side, far, limit) or (last and _traded_through(terms.side, last, limit)):
-        return own
+        return _at_its_own_price(terms, observation, Rule.LIMIT_RESTING)
     if touch_key is None or last != limit:
         return waits(terms, beyond_limit(terms.side, far, limit, name=_far_name(terms.side)))
     drawn = chance.value(touch_key, attempt=observation.step, stream=chance.Stream.TOUCH)
     if drawn >> (64 - TOUCH_PROBABILITY_SHIFT):
         return waits(terms, f"last {spoken(last)} only touched limit {spoken(limit)}")
-    return replace(own, rule=Rule.LIMIT_TOUCHED, touch_draw=drawn)
+    return replace(_at_its_own_price(terms, observation, Rule.LIMIT_TOUCHED), touch_draw=drawn)
+
+
+def _at_its_own_price(terms: OrderTerms, observation: Observation, rule: Rule) -> Verdict:
+    return _priced(terms, observation, rule, base=terms.limit_units, limit=terms.limit_units, at_limit=True)
 
 
 def _marketable(terms: OrderTerms, observation: Observation, rule: Rule) -> Verdict:
     far = _far_side(terms.side, observation)
     if not within_limit(terms.side, far, terms.limit_units):
         return waits(terms, beyond_limit(terms.side, far, terms.limit_units, name=_far_name(terms.side)))
-    return _priced(terms, observation, rule, base=far)
+    return _priced(terms, observation, rule, base=far, limit=terms.limit_units)
 
 
 def _at_far_side(terms: OrderTerms, observation: Observation, rule: Rule) -> Verdict:
     far = _far_side(terms.side, observation)
     if not far:
         return waits(terms, f"there is no {_far_name(terms.side)}")
-    return replace(_priced(terms, observation, rule, base=far), limit_units=None)
+    return _priced(terms, observation, rule, base=far)
 
 
 def _against_auction(terms: OrderTerms, observation: Observation) -> Verdict:
@@ -159,14 +162,23 @@ def _against_auction(terms: OrderTerms, observation: Observation) -> Verdict:
     )
 
 
-def _priced(terms: OrderTerms, observation: Observation, rule: Rule, *, base: int) -> Verdict:
+def _priced(
+    terms: OrderTerms,
+    observation: Observation,
+    rule: Rule,
+    *,
+    base: int,
+    limit: int | None = None,
+    at_limit: bool = False,
+) -> Verdict:
     far = _far_side(terms.side, observation)
     return Verdict(
         rule=rule,
         reference_units=far,
         base_units=base,
         spread_units=_spread(terms.side, observation),
-        limit_units=terms.limit_units,
+        limit_units=limit,
+        at_limit=at_limit,
         lowest_units=observation.bid_units,
         highest_units=observation.ask_units or far,
         watermark_units=terms.watermark_units,

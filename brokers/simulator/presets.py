@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from brokers.enums import AccountKind
@@ -105,9 +106,7 @@ class SimulationSettings:
     participation: Decimal = Decimal("0.10")
     depth_multiple: Decimal = Decimal(1)
     share_commission: CommissionPlan = CommissionPlan()
-    option_commission: CommissionPlan = CommissionPlan(
-        model=CommissionModel.PER_CONTRACT, rate=Decimal("0.65")
-    )
+    option_commission: CommissionPlan = CommissionPlan(model=CommissionModel.PER_CONTRACT, rate=Decimal("0.65"))
     fees: tuple[str, ...] = ("SEC", "TAF_SHARES", "TAF_OPTIONS", "OCC", "ORF")
     latency_ms: int = 0
     latency_spread_ms: int = 0
@@ -137,8 +136,9 @@ class SimulationSettings:
         return _typed(cls, value, where="settings")
 
 
-def plan_to_json(plan: SlippagePlan | CommissionPlan) -> dict[str, Any]:
-    """Return one plan as JSON values, for a fill's evidence."""
+@lru_cache(maxsize=256)
+def plan_to_json(plan: SlippagePlan | CommissionPlan) -> Mapping[str, Any]:
+    """Return one plan as JSON values, for a fill's evidence. The answer is shared: copy it to change it."""
     return _plain(plan)
 
 
@@ -317,8 +317,7 @@ _FRICTIONLESS = SimulationSettings(
 
 DEFAULT_PRESET = "CONSERVATIVE"
 PRESETS: dict[str, SimulationSettings] = {
-    settings.preset: settings
-    for settings in (_CONSERVATIVE, _ALPACA_LIKE, _TRADIER_LIKE, _IBKR_TIERED, _FRICTIONLESS)
+    settings.preset: settings for settings in (_CONSERVATIVE, _ALPACA_LIKE, _TRADIER_LIKE, _IBKR_TIERED, _FRICTIONLESS)
 }
 ASSUMPTIONS: dict[str, str] = {
     "CONSERVATIVE": (

@@ -12,9 +12,7 @@ class EnvelopeViolation(ArithmeticError):
     """A fill would lie outside the market or beyond its limit. Refuse it and alert: the venue is wrong."""
 
 
-def final_price(
-    verdict: Verdict, *, side: Side, slippage_units: int, increments: IncrementRule
-) -> tuple[int, int]:
+def final_price(verdict: Verdict, *, side: Side, slippage_units: int, increments: IncrementRule) -> tuple[int, int]:
     """
     Return (price before rounding, price) of a fill in units.
 

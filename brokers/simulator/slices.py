@@ -93,9 +93,7 @@ def slice_within_cash(
     return replace(_price_slice(terms, verdict, quantity, context), is_cut_by_cash=True)
 
 
-def _price_slice(
-    terms: OrderTerms, verdict: Verdict, quantity_units: int, context: FillContext
-) -> PricedSlice:
+def _price_slice(terms: OrderTerms, verdict: Verdict, quantity_units: int, context: FillContext) -> PricedSlice:
     measured = slippage.Slice(
         reference_units=verdict.reference_units,
         spread_units=verdict.spread_units,

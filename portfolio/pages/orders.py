@@ -63,7 +63,7 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
         page="portfolio/order.html",
         fragment="portfolio/_order.html",
         shown=detail,
-        context=context,
+        context={**context, "tab": "orders", "me": actor(request)},
     )
 
 

@@ -1,10 +1,7 @@
 """Orders in words, for toasts, headings and dialogs."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from brokers.enums import OrderStatus, OrderType, PriceSource, Side
 from portfolio.models import Order
@@ -97,52 +94,6 @@ def price_basis(source: str) -> str:
 
 def time_in_force(value: str) -> str:
     return dict(TIMES_IN_FORCE).get(value, value)
-
-
-def evidence_lines(evidence: Mapping[str, Any], *, zone: ZoneInfo) -> list[tuple[str, str]]:
-    """Return what a fill was decided on, in reading order; the rest stays in the stored form."""
-    seen = evidence.get("observation", {})
-    slippage, liquidity = evidence.get("slippage", {}), evidence.get("liquidity", {})
-    lines = [
-        ("Rule", evidence.get("rule")),
-        ("Market seen", _observation(seen)),
-        ("Seen at", _instant(seen.get("as_of"), zone=zone)),
-        ("Price before slippage", evidence.get("reference")),
-        ("Slippage", _joined(slippage.get("amount"), slippage.get("model"))),
-        ("Available", _joined(liquidity.get("allowed"), _used(liquidity))),
-        ("Random draws", ", ".join(str(draw.get("value")) for draw in evidence.get("draws", ())) or "none"),
-        ("Price before rounding", evidence.get("unrounded")),
-        ("Price increment", evidence.get("increment")),
-        *[(f"Fee {fee.get('name', '')}", fee.get("amount")) for fee in evidence.get("fees", ())],
-    ]
-    return [(name, str(value)) for name, value in lines if value not in (None, "")]
-
-
-def _observation(seen: Mapping[str, Any]) -> str:
-    parts = [
-        f"{name} {seen[name]}"
-        for name in ("bid", "ask", "last", "open", "high", "low", "close", "volume")
-        if seen.get(name) is not None
-    ]
-    return ", ".join(parts)
-
-
-def _instant(value: str | None, *, zone: ZoneInfo) -> str:
-    try:
-        return f"{datetime.fromisoformat(value).astimezone(zone):%a %b %d %Y %H:%M:%S %Z}" if value else ""
-    except ValueError:
-        return str(value)
-
-
-def _used(liquidity: Mapping[str, Any]) -> str:
-    used = liquidity.get("used")
-    return f"{used} used before" if used not in (None, "") else ""
-
-
-def _joined(value: Any, detail: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value} ({str(detail).replace('_', ' ').lower()})" if detail else str(value)
 
 
 def refusals(orders: Sequence[Order]) -> list[str]:

@@ -284,9 +284,7 @@ def follow_bars(order: Order, bars: list[Bar], rules: Rules) -> None:
 
 
 def half(price: Fraction, rules: Rules) -> Fraction:
-    return ceil(max(increment(price), rules.spread_bps * price / 10_000) / 2 / increment(price)) * increment(
-        price
-    )
+    return ceil(max(increment(price), rules.spread_bps * price / 10_000) / 2 / increment(price)) * increment(price)
 
 
 def price_in_bar(order: Order, b: Bar, rules: Rules):
@@ -312,9 +310,7 @@ def price_in_bar(order: Order, b: Bar, rules: Rules):
         if order.tif in (TimeInForce.IOC, TimeInForce.FOK):
             return None
         # At least one increment through the limit.
-        through = (
-            up(b.l + increment(b.l)) <= order.limit if buys else b.h >= order.limit + increment(order.limit)
-        )
+        through = up(b.l + increment(b.l)) <= order.limit if buys else b.h >= order.limit + increment(order.limit)
         return (lambda quantity: order.limit) if through else None
     if order.type is OrderType.MARKET or order.triggered:
         return at(b.o)

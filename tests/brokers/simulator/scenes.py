@@ -66,9 +66,7 @@ def quote(bid: str = "0", ask: str = "0", last: str = "0", **fields: Any) -> Obs
 def bar(o: str, h: str, l: str, c: str, **fields: Any) -> MarketBar:  # noqa: E741
     fields.setdefault("volume", 10_000_000)
     fields.setdefault("at", NOON)
-    return MarketBar(
-        open_units=price(o), high_units=price(h), low_units=price(l), close_units=price(c), **fields
-    )
+    return MarketBar(open_units=price(o), high_units=price(h), low_units=price(l), close_units=price(c), **fields)
 
 
 def settings(**fields: Any) -> SimulationSettings:

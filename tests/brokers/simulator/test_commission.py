@@ -95,21 +95,19 @@ def test_tiers_take_each_share_at_its_place_in_the_month():
 @pytest.mark.parametrize(
     ("earlier", "expected"),
     [
-        (299_999, "0.3515"),
-        (300_000, "0.20"),
-        (3_000_000, "0.15"),
-        (20_000_000, "0.10"),
-        (100_000_000, "0.05"),
+        (299_800, "0.70"),
+        (299_900, "0.55"),  # 100 x 0.0035 + 100 x 0.0020
+        (300_000, "0.40"),
+        (3_000_000, "0.30"),
+        (20_000_000, "0.20"),
+        (100_000_000, "0.10"),
     ],
 )
-def test_every_tier_begins_where_it_says(earlier, expected):
-    free_of_minimum = settings(
-        share_commission=CommissionPlan(model=CommissionModel.TIERED_MONTHLY, tiers=TIERED.share_commission.tiers)
-    )
-    one_hundred = traded(100, "50.00", month_units=quantity(earlier))
-    exact = Decimal("0.0035") + 99 * Decimal("0.0020") if earlier == 299_999 else Decimal(expected)
-    rounded = price(str(exact.quantize(Decimal("0.01"))))
-    assert commission(free_of_minimum, one_hundred) == [rounded]
+def test_two_hundred_shares_in_every_tier_of_the_month(earlier, expected):
+    plan = CommissionPlan(model=CommissionModel.TIERED_MONTHLY, tiers=TIERED.share_commission.tiers)
+    free_of_minimum = settings(share_commission=plan)
+    slice_ = traded(200, "50.00", month_units=quantity(earlier))
+    assert commission(free_of_minimum, slice_) == [price(expected)]
 
 
 @pytest.mark.parametrize("rules", [PER_SHARE, TIERED])

@@ -68,6 +68,14 @@ def test_a_sell_limit_needs_a_high_one_increment_above_it():
     assert filled(order("SELL", "LIMIT", limit="50.99"), at, PLAIN).price_units == price("50.99")
 
 
+def test_one_increment_through_a_limit_of_one_dollar_is_a_hundredth_of_a_cent_below_and_a_cent_above():
+    below = bar("1.10", "1.20", "0.9999", "1.10")
+    assert filled(order("BUY", "LIMIT", limit="1.00"), below, PLAIN).price_units == price("1.00")
+    waiting(order("SELL", "LIMIT", limit="1.00"), bar("0.90", "1.00", "0.90", "0.95"), PLAIN)
+    above = bar("0.90", "1.01", "0.90", "0.95")
+    assert filled(order("SELL", "LIMIT", limit="1.00"), above, PLAIN).price_units == price("1.00")
+
+
 def test_a_gap_through_a_limit_fills_at_the_open():
     gap = bar("47.20", "47.50", "47.00", "47.30")
     assert filled(order("BUY", "LIMIT", limit="49.00"), gap, PLAIN).price_units == price("47.21")

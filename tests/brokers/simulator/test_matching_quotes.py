@@ -164,9 +164,7 @@ def test_a_stop_one_increment_away_waits():
     answer = waiting(order("BUY", "STOP", stop="150.01"), QUOTE, shares())
     assert answer.waiting_for == "last 150.00 < stop 150.01"
     assert not answer.is_triggered
-    assert waiting(order("SELL", "STOP", stop="149.99"), QUOTE, shares()).waiting_for == (
-        "last 150.00 > stop 149.99"
-    )
+    assert waiting(order("SELL", "STOP", stop="149.99"), QUOTE, shares()).waiting_for == ("last 150.00 > stop 149.99")
 
 
 @pytest.mark.parametrize(
@@ -360,16 +358,12 @@ def test_a_sell_never_gets_less_than_one_increment():
     plan = SlippagePlan(model=SlippageModel.SPREAD_FRACTION)
     context = options(settings=settings(option_slippage=plan))
     # Bid 0.01, spread 0.09: 0.01 - 0.0225 would be below nothing.
-    assert filled(order("SELL", "MARKET", 1), quote("0.01", "0.10", "0.05"), context).price_units == price(
-        "0.01"
-    )
+    assert filled(order("SELL", "MARKET", 1), quote("0.01", "0.10", "0.05"), context).price_units == price("0.01")
 
 
 def envelope(side, text, **fields):
     verdict = Verdict(rule=Rule.MARKET, lowest_units=price("149.98"), highest_units=price("150.02"), **fields)
-    check_envelope(
-        verdict, side=order(side).side, price_units=price(text), slippage_units=5_000, increments=SHARES
-    )
+    check_envelope(verdict, side=order(side).side, price_units=price(text), slippage_units=5_000, increments=SHARES)
 
 
 def test_the_envelope_is_the_quote_and_slippage_rounded_outward():

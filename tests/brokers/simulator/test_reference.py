@@ -102,8 +102,7 @@ def follow(orders, starts, keys, columns, looks, volumes, account):
             order = replace(
                 terms[i],
                 watermark_units=int(watermark) or None,
-                is_resting=terms[i].is_resting
-                or any((columns.is_regular & ~columns.is_halted)[starts[i] : step]),
+                is_resting=terms[i].is_resting or any((columns.is_regular & ~columns.is_halted)[starts[i] : step]),
             )
             context = shares(
                 settings=account,
@@ -199,9 +198,7 @@ def random_rules(chance):
             SlippageModel.VOLUME_SHARE,
         ]
     )
-    liquidity = chance.choice(
-        [LiquidityModel.SIZE] * 3 + [LiquidityModel.RANDOM_PARTIAL, LiquidityModel.UNLIMITED]
-    )
+    liquidity = chance.choice([LiquidityModel.SIZE] * 3 + [LiquidityModel.RANDOM_PARTIAL, LiquidityModel.UNLIMITED])
     touch = chance.random() < 0.5
     rules = reference.Rules(
         slippage=model,
@@ -224,9 +221,7 @@ def random_quotes(chance):
     for step in range(STEPS):
         middle = max(50, middle + chance.choice([-9, -3, -1, 0, 0, 1, 3, 9]))
         bid, ask = middle - chance.randrange(1, 4), middle + chance.randrange(1, 4)
-        print_ = chance.choice([bid, middle, ask]) + (
-            chance.choice([-40, 40]) if chance.random() < 0.03 else 0
-        )
+        print_ = chance.choice([bid, middle, ask]) + (chance.choice([-40, 40]) if chance.random() < 0.03 else 0)
         is_halted = chance.random() < 0.04
         if step % 12 == 0:
             volume = chance.choice([0, 7, 400, 5_000])

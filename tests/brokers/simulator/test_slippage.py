@@ -13,9 +13,7 @@ QUOTE = quote("149.98", "150.02", "150.00")
 
 
 def plan(model, **parameters):
-    return SlippagePlan(
-        model=SlippageModel(model), **{name: Decimal(text) for name, text in parameters.items()}
-    )
+    return SlippagePlan(model=SlippageModel(model), **{name: Decimal(text) for name, text in parameters.items()})
 
 
 @pytest.mark.parametrize(
@@ -41,9 +39,7 @@ def test_the_worked_table(model, count, surroundings, buy, sell):
     assert filled(order("SELL", "MARKET", count), QUOTE, context).price_units == price(sell)
 
 
-PART = slippage.Slice(
-    reference_units=price("100.00"), spread_units=price("0.04"), quantity_units=quantity(1_000)
-)
+PART = slippage.Slice(reference_units=price("100.00"), spread_units=price("0.04"), quantity_units=quantity(1_000))
 
 
 def test_volume_share_grows_with_the_square_and_stops_at_its_limit():
@@ -59,9 +55,7 @@ def test_volume_share_grows_with_the_square_and_stops_at_its_limit():
 def test_volume_share_without_volume_takes_its_limit_and_says_so(volume):
     part = replace(PART, volume=volume)
     assert slippage.slippage_units(plan("VOLUME_SHARE"), part) == price("0.00625")
-    assert slippage.assumed(plan("VOLUME_SHARE"), part) == (
-        "no volume known: the volume limit was taken as its share",
-    )
+    assert slippage.assumed(plan("VOLUME_SHARE"), part) == ("no volume known: the volume limit was taken as its share",)
 
 
 def test_square_root_counts_what_the_order_has_filled_before():
@@ -94,8 +88,6 @@ def test_a_missing_other_side_counts_as_a_spread_as_wide_as_the_price():
     assert filled(order("BUY"), quote("0", "1.00", "1.00"), context).price_units == price("1.25")
 
 
-@pytest.mark.parametrize(
-    ("measured", "expected"), [(0.016, Decimal("0.016000000")), (None, None), (0.0, None)]
-)
+@pytest.mark.parametrize(("measured", "expected"), [(0.016, Decimal("0.016000000")), (None, None), (0.0, None)])
 def test_a_deviation_becomes_nine_decimals_once(measured, expected):
     assert slippage.deviation(measured) == expected
