@@ -19,7 +19,6 @@ SWEEP_LEASE_SECONDS = 50
 @shared_task
 def ring_tick(**_: object) -> None:
     """Split the open portfolios into a few shards: one runs here, more go out as one message each."""
-    heartbeats.show("worker")
     ids = list(Portfolio.objects.filter(archived_at__isnull=True).order_by("pk").values_list("pk", flat=True))
     shards = split(ids, at_most=SHARDS_A_CORE * (os.cpu_count() or 1))
     if len(shards) == 1:
@@ -40,9 +39,7 @@ def tick_shard(number: int, portfolio_ids: Sequence[int]) -> None:
     if leases.claim(name, holder=holder, seconds=TICK_LEASE_SECONDS) is None:
         return
     try:
-        portfolios = list(
-            Portfolio.objects.filter(pk__in=portfolio_ids, archived_at__isnull=True).order_by("pk")
-        )
+        portfolios = list(Portfolio.objects.filter(pk__in=portfolio_ids, archived_at__isnull=True).order_by("pk"))
         tick.run(portfolios, now=clock.now())
     finally:
         leases.release(name, holder=holder)
@@ -50,7 +47,6 @@ def tick_shard(number: int, portfolio_ids: Sequence[int]) -> None:
 
 @shared_task
 def ring_sweep(**_: object) -> None:
-    heartbeats.show("worker")
     holder = heartbeats.process_name("worker")
     if leases.claim("sweep", holder=holder, seconds=SWEEP_LEASE_SECONDS) is None:
         return

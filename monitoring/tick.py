@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from brokers.enums import FINAL_STATUSES
-from brokers.market_data import prices
+from brokers.market_data import corporate_actions, prices
 from brokers.real_time import database_now
 from monitoring.models import TickRun
 from portfolio import orders, positions, snapshots, trades
@@ -40,18 +40,19 @@ def run(portfolios: Sequence[Portfolio], *, now: datetime) -> TickRun:
     """
     Take one pass over these portfolios and return its record.
 
-    A failing step is recorded and the steps that do not need it still run; a failing portfolio keeps its own
-    error while the others go on. The pass is good when nothing failed.
+    A failing step is recorded and the steps that do not need it still run; a portfolio that fails, or is still
+    catching up, keeps its own reason and its old marks while the others go on. Good is a pass without failure.
     """
     record = TickRun.objects.create(started_at=database_now(), desk_time=now, portfolios=len(portfolios))
     stages = Stages()
+    stages.run("events", lambda: corporate_actions.top_up(now=now), otherwise=None)
     found = stages.run("prices", lambda: prices.latest(watched_symbols(portfolios), now=now), otherwise={})
     synced = stages.run("sync", lambda: orders.sync(portfolios, now=now), otherwise=orders.Synced())
     stages.run("carry_on", lambda: trades.carry_on(portfolios, now=now), otherwise=[])
     found = stages.run("fresh", lambda: with_new_holdings(portfolios, found, now=now), otherwise=found)
-    unpriced = stages.run("mark", lambda: positions.mark(portfolios, found, now=now), otherwise=[])
-    fresh = Portfolio.objects.filter(pk__in=[portfolio.pk for portfolio in portfolios])
-    stages.run("snapshots", lambda: snapshots.take(list(fresh), now=now), otherwise=[])
+    current = up_to_date(portfolios, now=now)
+    unpriced = stages.run("mark", lambda: positions.mark(current, found, now=now), otherwise=[])
+    stages.run("snapshots", lambda: snapshots.take(current, now=now), otherwise=[])
     errors = stages.errors + [f"portfolio {key}: {text}" for key, text in synced.errors.items()]
     record.finished_at = database_now()
     record.fills, record.unpriced = synced.fills, unpriced
@@ -60,18 +61,26 @@ def run(portfolios: Sequence[Portfolio], *, now: datetime) -> TickRun:
     return record
 
 
+def up_to_date(portfolios: Sequence[Portfolio], *, now: datetime) -> list[Portfolio]:
+    """
+    The portfolios whose book has taken in all that happened until now, read afresh.
+
+    Today's price on holdings that still lack yesterday's split would show a loss that nobody made.
+    """
+    rows = Portfolio.objects.filter(pk__in=[portfolio.pk for portfolio in portfolios], synced_until__gte=now)
+    return list(rows.order_by("pk"))
+
+
 def watched_symbols(portfolios: Sequence[Portfolio]) -> list[str]:
     """What the batch holds or has orders working in; each symbol once, whoever holds it."""
-    working = OrderLeg.objects.filter(
-        order__portfolio_id__in=[portfolio.pk for portfolio in portfolios]
-    ).exclude(order__status__in=FINAL_STATUSES)
+    working = OrderLeg.objects.filter(order__portfolio_id__in=[portfolio.pk for portfolio in portfolios]).exclude(
+        order__status__in=FINAL_STATUSES
+    )
     ordered = working.values_list("instrument__symbol", flat=True).distinct()
     return sorted({*positions.held_symbols(portfolios), *ordered})
 
 
-def with_new_holdings(
-    portfolios: Sequence[Portfolio], found: dict[str, Any], *, now: datetime
-) -> dict[str, Any]:
+def with_new_holdings(portfolios: Sequence[Portfolio], found: dict[str, Any], *, now: datetime) -> dict[str, Any]:
     """Add prices for holdings that the sync just brought in."""
     missing = [symbol for symbol in positions.held_symbols(portfolios) if symbol not in found]
     return {**found, **prices.latest(missing, now=now)} if missing else found

@@ -64,9 +64,7 @@ def book_activity(book: BatchBook, portfolio: Portfolio, report: ActivityReport)
 
 def book_flow(book: BatchBook, portfolio: Portfolio, report: ActivityReport) -> list[Posting]:
     amount = money_units(report.amount)
-    peak = scaled_peak(
-        peak=money_units(portfolio.equity_peak), equity=equity_units(book, portfolio), flow=amount
-    )
+    peak = scaled_peak(peak=money_units(portfolio.equity_peak), equity=equity_units(book, portfolio), flow=amount)
     portfolio.equity_peak = money_value(peak)
     portfolio.cash += report.amount
     return flow_postings(amount)
@@ -140,9 +138,7 @@ def book_cash_in_lieu(book: BatchBook, portfolio: Portfolio, report: ActivityRep
     newest_first[releases[0].index][1].row.realized_pnl += money_value(amount - cost)
     book.move_position(portfolio, instrument, quantity=-fraction, cost=-cost, realized=amount - cost)
     portfolio.cash += report.amount
-    return cash_in_lieu_postings(
-        instrument_id=instrument.pk, amount=amount, released_cost=cost, quantity=fraction
-    )
+    return cash_in_lieu_postings(instrument_id=instrument.pk, amount=amount, released_cost=cost, quantity=fraction)
 
 
 def holders(book: BatchBook, portfolio: Portfolio, instrument: Instrument) -> list[OpenTrade]:

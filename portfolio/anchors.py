@@ -71,9 +71,7 @@ def faults() -> list[str]:
     found = []
     for user_id, sequence, head_hash, signed in [*table_anchors(), *file_anchors()]:
         who = "the desk's chain" if user_id is None else f"the chain of user {user_id}"
-        if not hmac.compare_digest(
-            signed, signature(user_id=user_id, sequence=sequence, head_hash=head_hash)
-        ):
+        if not hmac.compare_digest(signed, signature(user_id=user_id, sequence=sequence, head_hash=head_hash)):
             found.append(f"The anchor at entry {sequence} of {who} is not signed with this desk's key.")
             continue
         entry = JournalEntry.objects.filter(user_id=user_id, sequence=sequence).first()

@@ -70,20 +70,14 @@ class BatchBook:
     def read_rows(self) -> None:
         keys = list(self.portfolios)
         by_id: dict[int, OpenTrade] = {}
-        for trade in (
-            Trade.objects.filter(portfolio_id__in=keys).exclude(status=TradeStatus.CLOSED).order_by("pk")
-        ):
+        for trade in Trade.objects.filter(portfolio_id__in=keys).exclude(status=TradeStatus.CLOSED).order_by("pk"):
             by_id[trade.pk] = OpenTrade(trade)
             self.trades[trade.portfolio_id].append(by_id[trade.pk])
         legs = {}
-        for leg in TradeLeg.objects.filter(trade__portfolio_id__in=keys).exclude(
-            trade__status=TradeStatus.CLOSED
-        ):
+        for leg in TradeLeg.objects.filter(trade__portfolio_id__in=keys).exclude(trade__status=TradeStatus.CLOSED):
             by_id[leg.trade_id].legs[leg.instrument_id] = legs[leg.pk] = leg
         for lot in Lot.objects.filter(portfolio_id__in=keys).exclude(remaining=0).order_by("opened_at", "pk"):
-            by_id[legs[lot.trade_leg_id].trade_id].lots[lot.instrument_id].append(
-                OpenLot(lot, lot_units(lot))
-            )
+            by_id[legs[lot.trade_leg_id].trade_id].lots[lot.instrument_id].append(OpenLot(lot, lot_units(lot)))
         for position in Position.objects.filter(portfolio_id__in=keys):
             self.positions[position.portfolio_id, position.instrument_id] = position
 
@@ -105,9 +99,7 @@ class BatchBook:
         """The one open trade of a symbol for origins that pool, or None."""
         if origin not in POOLED_ORIGINS:
             return None
-        return next(
-            (t for t in self.trades[portfolio_id] if t.row.symbol == symbol and t.row.origin == origin), None
-        )
+        return next((t for t in self.trades[portfolio_id] if t.row.symbol == symbol and t.row.origin == origin), None)
 
     def leg(self, trade: OpenTrade, instrument: Instrument) -> TradeLeg:
         if instrument.pk not in trade.legs:
@@ -138,9 +130,7 @@ class BatchBook:
         row = self.position(portfolio, instrument)
         held, spent = quantity_units(row.quantity) + quantity, money_units(row.cost) + cost
         row.quantity, row.cost = quantity_value(held), money_value(spent)
-        row.average_cost = money_value(
-            average_price(cost=spent, quantity=held, multiplier=instrument.multiplier)
-        )
+        row.average_cost = money_value(average_price(cost=spent, quantity=held, multiplier=instrument.multiplier))
         row.realized_pnl += money_value(realized)
         if held == 0:
             row.mark_reason, row.market_value, row.unrealized_pnl = "", Decimal(0), Decimal(0)

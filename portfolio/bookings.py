@@ -26,9 +26,7 @@ class Booking:
     @property
     def digest(self) -> str:
         """SHA-256 over key, time and postings; the journal entry of the same transaction carries it."""
-        lines = [
-            (line.account.value, line.instrument_id, line.amount, line.quantity) for line in self.postings
-        ]
+        lines = [(line.account.value, line.instrument_id, line.amount, line.quantity) for line in self.postings]
         return digest_of(
             portfolio_id=self.portfolio.pk,
             kind=self.kind,
@@ -41,6 +39,4 @@ class Booking:
 def digest_of(*, portfolio_id: int, kind: str, key: str, occurred_at: datetime, lines: list[Line]) -> str:
     """The digest of a booking; `lines` are (account, instrument id, amount units, quantity units)."""
     ordered = sorted(lines, key=lambda line: (line[0], line[1] or 0, line[2], line[3] or 0))
-    return journal.digest(
-        portfolio=portfolio_id, kind=str(kind), key=key, occurred_at=occurred_at, lines=ordered
-    )
+    return journal.digest(portfolio=portfolio_id, kind=str(kind), key=key, occurred_at=occurred_at, lines=ordered)

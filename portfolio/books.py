@@ -79,9 +79,7 @@ def zero_sum(rows: dict[int, Portfolio], found: Findings) -> None:
     found.compared["postings sum to zero"] += transactions.count()
     for row in transactions.filter(~Q(total=0) | Q(lines__lt=2) | Q(total__isnull=True)).order_by("pk"):
         found.differences.append(
-            Difference(
-                "postings sum to zero", f"transaction {row.key}", f"{row.total} over {row.lines} lines", "0"
-            )
+            Difference("postings sum to zero", f"transaction {row.key}", f"{row.total} over {row.lines} lines", "0")
         )
 
 
@@ -138,9 +136,7 @@ def realized(rows: dict[int, Portfolio], found: Findings) -> None:
             .values_list("transaction__portfolio_id")
             .annotate(Sum("amount"))
         )
-        trades = dict(
-            Trade.objects.filter(portfolio_id__in=rows).values_list("portfolio_id").annotate(Sum(name))
-        )
+        trades = dict(Trade.objects.filter(portfolio_id__in=rows).values_list("portfolio_id").annotate(Sum(name)))
         for key, portfolio in rows.items():
             found.compare(
                 f"{name} of trades equals the ledger",
@@ -155,9 +151,7 @@ def fills_and_bookings(rows: dict[int, Portfolio], found: Findings) -> None:
     fills = Fill.objects.filter(portfolio_id__in=rows)
     found.compared["fill has its booking"] += fills.count()
     for fill in fills.filter(booking__isnull=True).order_by("pk"):
-        found.differences.append(
-            Difference("fill has its booking", f"fill {fill.venue_fill_id}", "none", "one")
-        )
+        found.differences.append(Difference("fill has its booking", f"fill {fill.venue_fill_id}", "none", "one"))
     wrong = (
         LedgerPosting.objects.filter(
             transaction__portfolio_id__in=rows,
@@ -200,9 +194,7 @@ def orders_against_fills(rows: dict[int, Portfolio], found: Findings) -> None:
 
 def trades_against_lots(rows: dict[int, Portfolio], found: Findings) -> None:
     """A leg's open quantity is the sum of its lots; a CLOSED trade holds nothing."""
-    lots = dict(
-        Lot.objects.filter(portfolio_id__in=rows).values_list("trade_leg_id").annotate(Sum("remaining"))
-    )
+    lots = dict(Lot.objects.filter(portfolio_id__in=rows).values_list("trade_leg_id").annotate(Sum("remaining")))
     legs = TradeLeg.objects.filter(trade__portfolio_id__in=rows).values_list(
         "pk", "open_quantity", "trade_id", "trade__status"
     )
@@ -246,9 +238,7 @@ def journal_covers_books(rows: dict[int, Portfolio], found: Findings) -> None:
         found.compared["booking stands in the journal"] += 1
         if (transaction.portfolio_id, expected) not in written:
             found.differences.append(
-                Difference(
-                    "booking stands in the journal", f"transaction {transaction.key}", "absent", "present"
-                )
+                Difference("booking stands in the journal", f"transaction {transaction.key}", "absent", "present")
             )
 
 

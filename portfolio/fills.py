@@ -126,16 +126,12 @@ def activity_key(item: ActivityReport) -> str:
     return f"{item.kind.lower()}:{item.event_id}"
 
 
-def book_fill(
-    booked: Booked, portfolio: Portfolio, report: FillReport, orders: Mapping[OrderKey, Order]
-) -> None:
+def book_fill(booked: Booked, portfolio: Portfolio, report: FillReport, orders: Mapping[OrderKey, Order]) -> None:
     """Turn one fill into lots, a trade, a position, a booking and its facts."""
     assert booked.book is not None
     instrument = booked.book.instruments.get(report.symbol)
     if instrument is None:
-        raise NotBookable(
-            f"Fill {report.venue_fill_id} names {report.symbol}, which is not a known instrument."
-        )
+        raise NotBookable(f"Fill {report.venue_fill_id} names {report.symbol}, which is not a known instrument.")
     order = orders.get((portfolio.pk, report.client_order_id))
     trade, is_first = trade_of(booked.book, portfolio, instrument, report, order)
     fill = fill_row(portfolio, instrument, trade.row, report, order)
@@ -163,9 +159,7 @@ def book_quantities(booked: Booked, trade: OpenTrade, fill: Fill, order: Order |
     held = trade.held(instrument.pk)
     closing = 0 if held * signed >= 0 else (signed if abs(signed) <= abs(held) else -held)
     if order is not None and order.role != OrderRole.ENTRY and closing != signed:
-        raise NotBookable(
-            f"Fill {fill.venue_fill_id} closes more of {instrument.symbol} than its trade holds."
-        )
+        raise NotBookable(f"Fill {fill.venue_fill_id} closes more of {instrument.symbol} than its trade holds.")
     total = signed_notional(price, signed, multiplier)
     opened_cost = total - signed_notional(price, closing, multiplier) if closing != signed else 0
     book.leg(trade, instrument)

@@ -66,9 +66,7 @@ def lock_heads(user_ids: Iterable[int | None]) -> dict[int | None, JournalHead]:
     )
     heads: dict[int | None, JournalHead] = {
         head.user_id: head
-        for head in JournalHead.objects.select_for_update(no_key=True)
-        .filter(user_id__in=named)
-        .order_by("user_id")
+        for head in JournalHead.objects.select_for_update(no_key=True).filter(user_id__in=named).order_by("user_id")
     }
     if None in wanted:
         heads[None] = desk_head()

@@ -15,9 +15,7 @@ def claim(name: str, *, holder: str, seconds: float) -> int | None:
     The holder itself may claim again at any time, which renews it.
     """
     now = database_now()
-    Lease.objects.bulk_create(
-        [Lease(name=name, holder="", until=now - timedelta(days=1))], ignore_conflicts=True
-    )
+    Lease.objects.bulk_create([Lease(name=name, holder="", until=now - timedelta(days=1))], ignore_conflicts=True)
     until = now + timedelta(seconds=seconds)
     free = Lease.objects.filter(name=name, until__lt=now) | Lease.objects.filter(name=name, holder=holder)
     if not free.update(holder=holder, until=until, fence=F("fence") + 1):

@@ -136,9 +136,7 @@ def without_proof(order: Order, *, now: datetime, real_now: datetime) -> None:
         row = locked_order(order)
         if row.status == OrderStatus.UNKNOWN:
             row.status, row.next_look_up_at = OrderStatus.NEEDS_REVIEW, None
-            row.reason_text = (
-                "The venue does not show it, which proves nothing there. Please look and decide."
-            )
+            row.reason_text = "The venue does not show it, which proves nothing there. Please look and decide."
             save(row, status_fact(row, at=now, actor="desk"))
 
 

@@ -75,20 +75,14 @@ def shape_refusals(intent: OrderIntent, instrument: Instrument | None) -> tuple[
     """What is wrong with the wish itself, whatever the portfolio: unknown symbol, absurd numbers."""
     found = []
     if instrument is None:
-        found.append(
-            Refusal("SYMBOL_UNKNOWN", f"There is no instrument called {intent.symbol!r}.", intent.symbol)
-        )
+        found.append(Refusal("SYMBOL_UNKNOWN", f"There is no instrument called {intent.symbol!r}.", intent.symbol))
     found += number_refusals("Quantity", intent.quantity, quantity_units)
     for name in MONEY_FIELDS:
         found += number_refusals(name.replace("_", " ").capitalize(), getattr(intent, name), money_units)
     if (intent.quantity is None) == (intent.notional is None):
-        found.append(
-            Refusal("QUANTITY_OR_NOTIONAL", "Give either a quantity or an amount of money, not both.")
-        )
+        found.append(Refusal("QUANTITY_OR_NOTIONAL", "Give either a quantity or an amount of money, not both."))
     if intent.notional is not None and intent.side is Side.SELL:
-        found.append(
-            Refusal("QUANTITY_OR_NOTIONAL", "An amount of money can be bought, not sold: give a quantity.")
-        )
+        found.append(Refusal("QUANTITY_OR_NOTIONAL", "An amount of money can be bought, not sold: give a quantity."))
     return tuple(found)
 
 
@@ -103,9 +97,7 @@ def number_refusals(name: str, value: Decimal | None, to_units: Any) -> list[Ref
     except NotRepresentable as error:
         return [Refusal("NUMBER_NOT_USABLE", f"{name}: {error}", str(value))]
     if value >= 1_000_000_000:
-        return [
-            Refusal("NUMBER_NOT_USABLE", f"{name} {value:f} is absurdly large.", str(value), "1,000,000,000")
-        ]
+        return [Refusal("NUMBER_NOT_USABLE", f"{name} {value:f} is absurdly large.", str(value), "1,000,000,000")]
     return []
 
 
@@ -114,9 +106,7 @@ def slices_of(intent: OrderIntent, instrument: Instrument, standing: Standing) -
     if intent.trade is not None:
         return exit_of_trade(intent, instrument, standing)
     opposite = [
-        holding
-        for holding in standing.holdings[instrument.pk]
-        if (holding.quantity > 0) == (intent.side is Side.SELL)
+        holding for holding in standing.holdings[instrument.pk] if (holding.quantity > 0) == (intent.side is Side.SELL)
     ]
     own = [holding for holding in opposite if holding.trade.origin == intent.origin]
     if not opposite:
@@ -150,9 +140,7 @@ def exit_of_trade(intent: OrderIntent, instrument: Instrument, standing: Standin
     part = Slice(OrderRole.EXIT, intent.quantity, trade)
     mine = next((h for h in standing.holdings[instrument.pk] if h.trade.pk == trade.pk), None)
     if mine is None:
-        gone = Refusal(
-            "TRADE_NOT_OPEN", f"This trade holds no {instrument.symbol} any more; nothing was sent."
-        )
+        gone = Refusal("TRADE_NOT_OPEN", f"This trade holds no {instrument.symbol} any more; nothing was sent.")
         return Slices([part], (gone,))
     if mine.live_exit is not None:
         busy = Refusal(

@@ -27,9 +27,7 @@ def take_report(order: Order, report: OrderReport) -> tuple[bool, Fact | None]:
     if order.venue_updated_at is not None and report.updated_at < order.venue_updated_at:
         return False, None
     before = snapshot(order)
-    moved = report.status != order.status and order_states.may_follow(
-        OrderStatus(order.status), report.status
-    )
+    moved = report.status != order.status and order_states.may_follow(OrderStatus(order.status), report.status)
     known = moved or report.status == order.status
     if known:
         order.venue_order_id = report.venue_order_id
@@ -62,9 +60,7 @@ def take_refusal(order: Order, error: OrderRejected, *, now: datetime) -> Fact:
     return status_fact(order, at=now, actor="venue")
 
 
-def take_unavailable(
-    order: Order, error: BrokerUnavailable, *, real_now: datetime, deadline: datetime
-) -> None:
+def take_unavailable(order: Order, error: BrokerUnavailable, *, real_now: datetime, deadline: datetime) -> None:
     """Nothing was sent: the order stays SUBMITTED and may be sent again with the same id."""
     order.sent_at, order.deadline = None, deadline
     order.waiting_for = str(error)[:200]

@@ -99,7 +99,7 @@ def book_batch(reports: Mapping[int, VenueReports], *, now: datetime) -> Synced:
             [row for key, row in portfolios.items() if money_of(row) != cash_before[key]],
             ["cash", "receivable", "equity_peak"],
         )
-        move_cursors(reports)
+        move_cursors(reports, now=now)
         journal.record(booked.facts + facts)
     result.fills, result.orders_changed, result.closed = len(booked.fills), len(touched), booked.closed
     result.ended_exits = [o for o in changed if o.trade_id and o.is_final and o.status != OrderStatus.FILLED]
@@ -136,7 +136,7 @@ def take_reports(
     return facts, changed
 
 
-def move_cursors(reports: Mapping[int, VenueReports]) -> None:
+def move_cursors(reports: Mapping[int, VenueReports], *, now: datetime) -> None:
     """Remember how far each account's reports were complete; never backwards."""
     by_time: dict[datetime, list[int]] = defaultdict(list)
     for key, report in reports.items():
@@ -147,7 +147,8 @@ def move_cursors(reports: Mapping[int, VenueReports]) -> None:
     for until, keys in by_time.items():
         rows = Portfolio.objects.filter(pk__in=keys)
         rows.filter(synced_until__lt=until).update(synced_until=until)
-        rows.exclude(sync_error="").update(sync_error="")
+        behind = "" if until >= now else f"Catching up with the market: booked until {until:%Y-%m-%d %H:%M} UTC."
+        rows.exclude(sync_error=behind).update(sync_error=behind)
 
 
 def mark_filled(booked: fills.Booked, portfolios: Mapping[int, Portfolio], *, now: datetime) -> None:

@@ -29,7 +29,7 @@ from brokers.real_time import database_now
 from portfolio import journal, standing
 from portfolio.journal import Fact
 from portfolio.models import Order, Portfolio
-from portfolio.order_intents import OrderIntent, client_order_id, new_order
+from portfolio.order_intents import OrderIntent, new_order
 from portfolio.order_planning import Planned, merged_notes, plan, prices_by_symbol
 from portfolio.order_reports import (
     STATUS_FIELDS,
@@ -100,9 +100,7 @@ def write_rows(intents: Sequence[OrderIntent], *, now: datetime) -> tuple[list[P
         existing = existing_orders(intents)
         fresh = [i for i in intents if (i.portfolio.pk, i.intent_key) not in existing]
         standings = standing.of(list(portfolios.values()), now=now) if fresh else {}
-        plans = [
-            item for intent in fresh for item in plan_one(intent, instruments, standings, found, now=now)
-        ]
+        plans = [item for intent in fresh for item in plan_one(intent, instruments, standings, found, now=now)]
         real_now = database_now()
         for item in plans:
             if not item.refusals:
@@ -202,9 +200,7 @@ def send(items: Sequence[Planned], *, now: datetime) -> None:
     for item in items:
         by_portfolio[item.order.portfolio_id].append(item)
     for group in by_portfolio.values():
-        messages = [
-            new_order(item.order, item.leg, item.intent.symbol) for item in group if item.leg is not None
-        ]
+        messages = [new_order(item.order, item.leg, item.intent.symbol) for item in group if item.leg is not None]
         answers = ask_venue(group[0].order.portfolio, messages, now=now)
         write_answers({item.order.pk: answer for item, answer in zip(group, answers, strict=True)}, now=now)
         for item in group:
@@ -245,9 +241,7 @@ def take_answer(
     if isinstance(answer, OrderRejected):
         return True, take_refusal(order, answer, now=now)
     if isinstance(answer, BrokerUnavailable):
-        take_unavailable(
-            order, answer, real_now=real_now, deadline=real_now + timedelta(seconds=DEADLINE_SECONDS)
-        )
+        take_unavailable(order, answer, real_now=real_now, deadline=real_now + timedelta(seconds=DEADLINE_SECONDS))
         return True, None
     if order.status == OrderStatus.UNKNOWN:
         return False, None
@@ -298,11 +292,7 @@ def venue_estimate(intent: OrderIntent, plans: Sequence[Planned], *, now: dateti
 
 def total(values: Iterable[Decimal | None]) -> Decimal | None:
     known = list(values)
-    return (
-        None
-        if any(value is None for value in known)
-        else sum((v for v in known if v is not None), Decimal(0))
-    )
+    return None if any(value is None for value in known) else sum((v for v in known if v is not None), Decimal(0))
 
 
 # Cancel ------------------------------------------------------------------------------------------------
@@ -319,9 +309,7 @@ def cancel(orders: Sequence[Order], *, actor: str, now: datetime) -> list[Order]
     answers: dict[int, OrderReport | Exception] = {}
     for order in claimed:
         try:
-            answers[order.pk] = registry.adapter(account_key(order.portfolio), now=now).cancel(
-                order.venue_order_id
-            )
+            answers[order.pk] = registry.adapter(account_key(order.portfolio), now=now).cancel(order.venue_order_id)
         except BrokerError:
             continue  # stays PENDING_CANCEL; the sweep reads it and cancels again
     if answers:
@@ -343,9 +331,7 @@ def claim_cancel(order_ids: Sequence[int], *, actor: str, now: datetime) -> list
             row.deadline = database_now() + timedelta(seconds=DEADLINE_SECONDS)
         update_rows(ready, ["status", "deadline"])
         journal.record([status_fact(row, at=now, actor=actor) for row in ready])
-    return list(
-        Order.objects.select_related("portfolio").filter(pk__in=[row.pk for row in ready]).order_by("pk")
-    )
+    return list(Order.objects.select_related("portfolio").filter(pk__in=[row.pk for row in ready]).order_by("pk"))
 
 
 CANCELABLE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL)

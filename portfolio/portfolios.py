@@ -28,9 +28,7 @@ class StateUnchanged(ValueError):
     """The portfolio is archived, or not in a state this can change; the message says which."""
 
 
-def open(
-    *, user: User, name: str, cash: Decimal, preset: str = "CONSERVATIVE", actor: str, now: datetime
-) -> Portfolio:
+def open(*, user: User, name: str, cash: Decimal, preset: str = "CONSERVATIVE", actor: str, now: datetime) -> Portfolio:
     """
     Open a paper portfolio at the simulated venue with its first deposit and default limits.
 
@@ -105,9 +103,7 @@ def withdraw(portfolio: Portfolio, *, amount: Decimal, key: str, actor: str, now
     move_money(portfolio, registry.withdraw, amount=amount, key=key, now=now)
 
 
-def move_money(
-    portfolio: Portfolio, ask: Callable[..., Any], *, amount: Decimal, key: str, now: datetime
-) -> None:
+def move_money(portfolio: Portfolio, ask: Callable[..., Any], *, amount: Decimal, key: str, now: datetime) -> None:
     check_cash(amount)
     require_open(portfolio)
     ask(orders.account_key(portfolio), amount=amount, event_id=key, now=now)
@@ -139,9 +135,7 @@ EVENTS = {
 }
 
 
-def set_state(
-    portfolio: Portfolio, state: TradingState, *, reason: str, actor: str, now: datetime
-) -> Portfolio:
+def set_state(portfolio: Portfolio, state: TradingState, *, reason: str, actor: str, now: datetime) -> Portfolio:
     """Set the trading state, with who and why in the journal; setting the same again changes nothing."""
     require_open(portfolio)
     with transaction.atomic():
@@ -179,9 +173,7 @@ def archive(portfolio: Portfolio, *, actor: str, now: datetime) -> Portfolio:
     return portfolio
 
 
-def reset(
-    portfolio: Portfolio, *, cash: Decimal, preset: str = "CONSERVATIVE", actor: str, now: datetime
-) -> Portfolio:
+def reset(portfolio: Portfolio, *, cash: Decimal, preset: str = "CONSERVATIVE", actor: str, now: datetime) -> Portfolio:
     """Archive a portfolio and open a fresh one of the same name; nothing is deleted."""
     check_cash(cash)
     name = portfolio.name

@@ -31,9 +31,7 @@ POSITION_COLUMNS = ("quantity", "cost", "average_cost", "realized_pnl")
 def compare(portfolio: Portfolio) -> list[Difference]:
     """Name every column of the book that differs from the replay, without changing anything."""
     return [
-        Difference(
-            "book equals its replay", f"{type(row).__name__} {row.pk}, {column}", str(kept), str(value)
-        )
+        Difference("book equals its replay", f"{type(row).__name__} {row.pk}, {column}", str(kept), str(value))
         for row, values in replayed(portfolio)
         for column, value in values.items()
         if (kept := getattr(row, column)) != value
@@ -97,9 +95,7 @@ def replay(portfolio: Portfolio, blank: Portfolio) -> BatchBook:
         .prefetch_related("postings__instrument")
         .order_by("pk")
     )
-    instruments = Instrument.objects.filter(
-        pk__in=Fill.objects.filter(portfolio=portfolio).values("instrument_id")
-    )
+    instruments = Instrument.objects.filter(pk__in=Fill.objects.filter(portfolio=portfolio).values("instrument_id"))
     book = BatchBook([blank], instruments)
     booked = Booked(book=book)
     trades: dict[int, OpenTrade] = {}
@@ -114,9 +110,7 @@ def replay(portfolio: Portfolio, blank: Portfolio) -> BatchBook:
 def replay_fill(booked: Booked, blank: Portfolio, fill: Fill, trades: dict[int, OpenTrade]) -> None:
     assert booked.book is not None
     if fill.trade_id not in trades:
-        row = Trade(
-            pk=fill.trade_id, user_id=fill.user_id, opened_at=fill.trade.opened_at, status=TradeStatus.OPEN
-        )
+        row = Trade(pk=fill.trade_id, user_id=fill.user_id, opened_at=fill.trade.opened_at, status=TradeStatus.OPEN)
         trades[fill.trade_id] = OpenTrade(row)
         booked.book.trades[blank.pk].append(trades[fill.trade_id])
     trade = trades[fill.trade_id]

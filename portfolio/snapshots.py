@@ -130,16 +130,13 @@ def write(portfolios: Sequence[Portfolio], due: Due, *, now: datetime) -> list[S
     keys = [portfolio.pk for portfolio in portfolios]
     with transaction.atomic():
         rows = {
-            row.pk: row
-            for row in Portfolio.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
+            row.pk: row for row in Portfolio.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
         }
         taken = due_portfolios(list(rows.values()), due, now=now)
         worth, flows, before = worths(keys), contributions(keys), previous_closes(keys, due)
         holdings = held(keys) if due.kind is not SnapshotKind.INTRADAY else {}
         snapshots = [
-            build(
-                row, due, worth[row.pk], flows[row.pk], before.get(row.pk), holdings.get(row.pk, []), now=now
-            )
+            build(row, due, worth[row.pk], flows[row.pk], before.get(row.pk), holdings.get(row.pk, []), now=now)
             for row in taken
         ]
         insert_rows(snapshots)
@@ -204,9 +201,7 @@ def worths(keys: Sequence[int]) -> dict[int, Worth]:
 def contributions(keys: Sequence[int]) -> dict[int, Decimal]:
     """Deposits less withdrawals since opening."""
     found = {key: Decimal(0) for key in keys}
-    rows = LedgerPosting.objects.filter(
-        transaction__portfolio_id__in=keys, account=LedgerAccount.CONTRIBUTIONS
-    )
+    rows = LedgerPosting.objects.filter(transaction__portfolio_id__in=keys, account=LedgerAccount.CONTRIBUTIONS)
     for key, total in rows.values_list("transaction__portfolio_id").annotate(Sum("amount")):
         found[key] = -total
     return found

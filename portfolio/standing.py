@@ -50,9 +50,7 @@ def of(portfolios: Collection[Portfolio], *, now: datetime) -> dict[int, Standin
     ids = [portfolio.pk for portfolio in portfolios]
     limits = {row.portfolio_id: row for row in RiskLimits.objects.filter(portfolio_id__in=ids)}
     result = {
-        portfolio.pk: Standing(
-            portfolio, limits_of(limits.get(portfolio.pk)), portfolio.cash + portfolio.receivable
-        )
+        portfolio.pk: Standing(portfolio, limits_of(limits.get(portfolio.pk)), portfolio.cash + portfolio.receivable)
         for portfolio in portfolios
     }
     add_positions(result)
@@ -83,9 +81,7 @@ def add_positions(standings: dict[int, Standing]) -> None:
 
 def add_contributions(standings: dict[int, Standing]) -> None:
     rows = (
-        LedgerPosting.objects.filter(
-            transaction__portfolio_id__in=list(standings), account=LedgerAccount.CONTRIBUTIONS
-        )
+        LedgerPosting.objects.filter(transaction__portfolio_id__in=list(standings), account=LedgerAccount.CONTRIBUTIONS)
         .values_list("transaction__portfolio_id")
         .annotate(total=Sum("amount"))
     )
@@ -95,9 +91,9 @@ def add_contributions(standings: dict[int, Standing]) -> None:
 
 def add_entries(standings: dict[int, Standing], *, now: datetime) -> None:
     """Count today's entries, and add what working ones would still buy to the symbol and sector values."""
-    rows = OrderLeg.objects.filter(
-        order__portfolio_id__in=list(standings), order__role=OrderRole.ENTRY
-    ).select_related("order", "instrument")
+    rows = OrderLeg.objects.filter(order__portfolio_id__in=list(standings), order__role=OrderRole.ENTRY).select_related(
+        "order", "instrument"
+    )
     start = day_start(now)
     for leg in rows.filter(order__submitted_at__gte=start).exclude(
         order__status__in=(OrderStatus.DENIED, OrderStatus.REJECTED)

@@ -76,9 +76,7 @@ def close(
 def only_leg(trade: Trade):
     legs = list(trade.legs.select_related("instrument"))
     if len(legs) != 1:
-        raise TradeChanged(
-            "A trade of several legs is closed as a whole; this desk cannot do that yet for it."
-        )
+        raise TradeChanged("A trade of several legs is closed as a whole; this desk cannot do that yet for it.")
     return legs[0]
 
 
@@ -86,9 +84,7 @@ def claim_close(trade: Trade, version: int, *, is_whole: bool, now: datetime) ->
     """Move OPEN to CLOSING by compare-and-set; a part of a trade only checks that nobody acted first."""
     rows = Trade.objects.filter(pk=trade.pk, status=TradeStatus.OPEN, version=version)
     with transaction.atomic():
-        claimed = (
-            rows.update(status=TradeStatus.CLOSING, version=F("version") + 1) if is_whole else rows.count()
-        )
+        claimed = rows.update(status=TradeStatus.CLOSING, version=F("version") + 1) if is_whole else rows.count()
         if claimed and is_whole:
             journal.record([fact("trade.closing", trade, now=now, data={"version": version + 1})])
     if not claimed:
@@ -129,9 +125,7 @@ def carry_on(portfolios: Collection[Portfolio], *, now: datetime) -> list[Trade]
 
     A trade is CLOSING only while an exit of it lives; after that it is closed, or this finds it.
     """
-    closing = Trade.objects.filter(
-        portfolio__in=[portfolio.pk for portfolio in portfolios], status=TradeStatus.CLOSING
-    )
+    closing = Trade.objects.filter(portfolio__in=[portfolio.pk for portfolio in portfolios], status=TradeStatus.CLOSING)
     live = Order.objects.filter(trade__in=closing).exclude(status__in=FINAL_STATUSES).values("trade_id")
     stranded = list(closing.exclude(pk__in=live).order_by("pk"))
     return reopen([trade.pk for trade in stranded], why="The exit ended without closing it.", now=now)

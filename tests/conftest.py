@@ -7,6 +7,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 from brokers import append_only
+from brokers.market_data import clock
 from brokers.models import FeeRate
 from portfolio.models import User
 
@@ -32,6 +33,12 @@ def bob(db) -> User:
 @pytest.fixture
 def staff(db) -> User:
     return User.objects.create_user("staff@example.com", PASSWORD, is_staff=True)
+
+
+@pytest.fixture(autouse=True)
+def fresh_clock():
+    """Begin every test like a new process: the anchors of another test's database are gone."""
+    clock.forget()
 
 
 @pytest.fixture(scope="session", autouse=True)

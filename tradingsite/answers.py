@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,12 +27,16 @@ def locked_out(request: HttpRequest, _answer: HttpResponse | None, credentials: 
     return render(request, "429.html", context, status=settings.AXES_HTTP_RESPONSE_CODE)
 
 
-def _locked_until(request: HttpRequest, credentials: dict[str, Any]) -> datetime:
+def sign_in_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str:
+    """Return the name under which failures are counted: accounts ignore its case, so counting does too."""
+    given = (credentials or {}).get("username") or request.POST.get("username") or ""
+    return str(given).strip().lower()
+
+
+def _locked_until(request: HttpRequest, credentials: Mapping[str, Any]) -> datetime:
     """Return the end of the lock, in real time: sign-in never follows replay time."""
-    names = [credentials.get("username"), credentials.get("email"), request.POST.get("username")]
-    last = AccessAttempt.objects.filter(username__in=[name for name in names if name]).aggregate(
-        last=Max("attempt_time")
-    )["last"]
+    tries = AccessAttempt.objects.filter(username=sign_in_name(request, credentials))
+    last = tries.aggregate(last=Max("attempt_time"))["last"]
     return (last or clock.real_now()) + settings.AXES_COOLOFF_TIME
 
 

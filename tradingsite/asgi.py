@@ -15,3 +15,7 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 
 application = get_asgi_application()  # sets Django up: the checks need it
 checks.stop_unless_sound()
+
+from monitoring import heartbeats  # noqa: E402  (its rows need Django to be set up)
+
+heartbeats.start("web")

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 from celery.platforms import SecurityWarning
-from celery.signals import beat_init, setup_logging, worker_init
+from celery.signals import beat_init, setup_logging, worker_init, worker_ready
 from django.conf import settings
 
 if not settings.configured:
@@ -43,3 +43,17 @@ def _start_sound(**_: Any) -> None:
 
     make_queue_folders()
     checks.stop_unless_sound()
+
+
+@worker_ready.connect
+def _show_worker(**_: Any) -> None:
+    from monitoring import heartbeats
+
+    heartbeats.start("worker")
+
+
+@beat_init.connect
+def _show_beat(**_: Any) -> None:
+    from monitoring import heartbeats
+
+    heartbeats.start("beat")

@@ -1,22 +1,29 @@
 """Is the desk alive, and can this process serve? Asked by machines, answered from rows."""
 
+import contextlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import Min
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from brokers.market_data import clock
+from brokers.market_data import calendar, clock
+from brokers.models import LatestPrice
 from monitoring.models import TickRun
+from portfolio.models import Position
 
 TICK_PERIODS_MAX = 3
 SWEEP_AGE_MAX = timedelta(minutes=3)
+QUEUE_AGE_MAX = timedelta(seconds=60)
+PRICE_AGE_MAX = timedelta(seconds=60)  # in the desk's time, for each unit of replay speed
 QUEUE_TIMEOUT_SECONDS = 1.0
 
 
@@ -34,7 +41,13 @@ class Finding:
 def healthz(request: HttpRequest) -> JsonResponse:
     """Answer 503 when the last good tick or sweep is too old: a worker can be connected and deaf."""
     return _answer(
-        [_database, lambda: last_tick(now=clock.real_now()), lambda: last_sweep(now=clock.real_now())]
+        [
+            _database,
+            lambda: last_tick(now=clock.real_now()),
+            lambda: last_sweep(now=clock.real_now()),
+            lambda: queue_age(now=clock.real_now()),
+            lambda: price_age(now=clock.now()),
+        ]
     )
 
 
@@ -53,6 +66,50 @@ def last_tick(*, now: datetime) -> Finding:
 
 def last_sweep(*, now: datetime) -> Finding:
     return _age("last sweep", "sweep", now=now, age_max=SWEEP_AGE_MAX)
+
+
+def queue_age(*, now: datetime) -> Finding:
+    """Judge how long the oldest message waits, in real time."""
+    try:
+        waits = _redis_wait(now) if settings.REDIS_URL else _file_wait(now)
+    except (redis.RedisError, ValueError, KeyError) as error:
+        return Finding("queue age", False, f"cannot be read: {type(error).__name__}")
+    if waits is None:
+        return Finding("queue age", True, "empty")
+    limit = QUEUE_AGE_MAX.total_seconds()
+    return Finding("queue age", waits <= QUEUE_AGE_MAX, f"{waits.total_seconds():.0f} s; at most {limit:.0f} s allowed")
+
+
+def _file_wait(now: datetime) -> timedelta | None:
+    times = []
+    for path in settings.QUEUE_FOLDER.glob("*.msg"):
+        with contextlib.suppress(FileNotFoundError):  # a worker took it meanwhile
+            times.append(path.stat().st_mtime)
+    return now - datetime.fromtimestamp(min(times), tz=UTC) if times else None
+
+
+def _redis_wait(now: datetime) -> timedelta | None:
+    """How long ago the oldest message ran out; one that is still good has waited less than a period."""
+    with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=QUEUE_TIMEOUT_SECONDS) as client:
+        oldest = client.lindex("celery", -1)
+    if oldest is None:
+        return None
+    expires = json.loads(oldest)["headers"].get("expires")
+    return max(now - datetime.fromisoformat(expires), timedelta(0)) if expires else timedelta(0)
+
+
+def price_age(*, now: datetime) -> Finding:
+    """Judge the oldest price of anything held, in the desk's time, while the market is open."""
+    if not calendar.is_regular_hours(now):
+        return Finding("price age", True, "market closed")
+    held = Position.objects.exclude(quantity=0).values("instrument_id")
+    oldest = LatestPrice.objects.filter(instrument_id__in=held).aggregate(Min("updated_at"))["updated_at__min"]
+    if oldest is None:
+        return Finding("price age", True, "nothing is held")
+    limit = PRICE_AGE_MAX * max(float(clock.speed()), 1.0)
+    return Finding(
+        "price age", now - oldest <= limit, f"{(now - oldest).total_seconds():.0f} s; at most {limit.total_seconds():.0f} s allowed"
+    )
 
 
 def _answer(questions: Sequence[Callable[[], Finding]]) -> JsonResponse:

@@ -65,7 +65,7 @@ ACTS = (
     Act(12, "GLD", Side.SELL),
     Act(13, "QQQ", Side.BUY, 9_000),
     Act(
-        14,
+        13,
         "SPY",
         Side.SELL,
         order_type=OrderType.STOP,

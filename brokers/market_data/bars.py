@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from brokers.enums import CorporateActionKind, CorporateActionState, Timeframe
 from brokers.market_data import calendar, corporate_actions, sources
@@ -124,9 +124,9 @@ def daily(symbols: Iterable[str], *, now: datetime.datetime) -> dict[str, Bars]:
     known = set(market.symbols)
     replayed = [symbol for symbol in wanted if symbol in known]
     # Stored rows matter in imported mode and for symbols the replay market lacks.
-    is_formula = sources.source_name() == sources.SYNTHETIC and len(replayed) == len(wanted)
-    listed = {} if is_formula else sources.active_shares(wanted)
-    extra = _unclassified(listed.values(), now)
+    is_synthetic = sources.source_name() == sources.SYNTHETIC
+    listed = {} if is_synthetic and len(replayed) == len(wanted) else sources.active_shares(wanted)
+    extra = {} if is_synthetic else _unclassified(listed.values(), now)
     found = {symbol: _replayed(symbol, now, extra.get(symbol, ())) for symbol in replayed}
     for symbol, instrument in listed.items():
         if symbol not in known:
@@ -258,11 +258,13 @@ def _unclassified(instruments: Iterable[Instrument], now: datetime.datetime) -> 
 
 
 def _actions(now: datetime.datetime) -> QuerySet[CorporateAction]:
-    """Return the events in force that change prices, oldest first."""
+    """Return the events in force that belong to stored bars, oldest first."""
     kinds = (CorporateActionKind.SPLIT, CorporateActionKind.DIVIDEND, CorporateActionKind.UNCLASSIFIED)
     in_force = corporate_actions.effective_until(now)
     found = CorporateAction.objects.filter(kind__in=kinds, ex_date__lte=in_force)
-    return found.exclude(state=CorporateActionState.WITHDRAWN).order_by("ex_date", "pk")
+    return found.exclude(Q(state=CorporateActionState.WITHDRAWN) | Q(source=sources.SYNTHETIC)).order_by(
+        "ex_date", "pk"
+    )
 
 
 def _bar_event(action: CorporateAction) -> BarEvent:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from brokers import money
@@ -23,13 +24,18 @@ def effective(instrument_ids: Iterable[int], *, after: datetime.date, until: dat
     """
     Return what takes effect with after < ex-date <= until, oldest first, a split before a dividend of a day.
 
-    Unclassified steps are left out: they change adjusted series, and positions only when staff say how.
+    Unclassified steps are left out: they change adjusted series, and positions only when staff say how. Of
+    the invented and the imported market only the one that is shown counts.
     """
+    is_synthetic = sources.source_name() == sources.SYNTHETIC
     found = CorporateAction.objects.filter(
-        instrument__in=list(instrument_ids), ex_date__gt=after, ex_date__lte=until
-    ).exclude(kind=CorporateActionKind.UNCLASSIFIED)
+        Q(source=sources.SYNTHETIC) if is_synthetic else ~Q(source=sources.SYNTHETIC),
+        instrument__in=list(instrument_ids),
+        ex_date__gt=after,
+        ex_date__lte=until,
+    ).exclude(Q(kind=CorporateActionKind.UNCLASSIFIED) | Q(state=CorporateActionState.WITHDRAWN))
     return sorted(
-        found.exclude(state=CorporateActionState.WITHDRAWN).select_related("instrument"),
+        found.select_related("instrument"),
         key=lambda action: (action.ex_date, action.kind != CorporateActionKind.SPLIT, action.pk),
     )
 

@@ -83,11 +83,11 @@ class BarFile:
         """Check the whole file: it exists, unpacks, is UTF-8 text and has a header; raises `FileRefused`."""
         self.path = path
         self.timeframe = timeframe
-        if not path.is_file():
-            raise FileRefused(f"There is no file {path}.")
-        if path.stat().st_size == 0:
-            raise FileRefused(f"{path.name} is empty.")
         try:
+            if not path.is_file():
+                raise FileRefused(f"There is no file {path}.")
+            if path.stat().st_size == 0:
+                raise FileRefused(f"{path.name} is empty.")
             with path.open("rb") as raw:
                 self.is_gzip = raw.read(2) == _GZIP_MAGIC
             self.sha256 = self._checked_sha256()

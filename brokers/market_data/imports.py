@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 
 from brokers import money
 from brokers.enums import CorporateActionKind, ImportState, Timeframe
-from brokers.market_data import calendar, import_listings
+from brokers.market_data import calendar, import_listings, sources
 from brokers.market_data.import_histories import DerivedEvent, Listing, Point, listings, merged
 from brokers.market_data.import_listings import Companies
 from brokers.market_data.import_rows import BarFile, FileRefused, Line, Row, RowRefused
@@ -63,6 +63,8 @@ def import_bars(
     """
     if not 0 < len(source) <= SOURCE_LENGTH_MAX:
         raise FileRefused(f"The source name must have 1 to {SOURCE_LENGTH_MAX} characters.")
+    if source == sources.SYNTHETIC:
+        raise FileRefused(f"The source name {source} is kept for the invented market; choose another one.")
     file = BarFile(path, timeframe=timeframe)
     run = _open_run(file, timeframe, source, dry_run, file_name or path.name)
     survey = _survey(file)
@@ -175,9 +177,9 @@ def _store_events(run: ImportRun, survey: _Survey, companies: Companies) -> int:
         return len(wanted)
     with transaction.atomic():
         known = set(
-            CorporateAction.objects.filter(instrument__in={key[0] for key in wanted}).values_list(
-                "instrument_id", "kind", "ex_date"
-            )
+            CorporateAction.objects.filter(instrument__in={key[0] for key in wanted})
+            .exclude(source=sources.SYNTHETIC)
+            .values_list("instrument_id", "kind", "ex_date")
         )
         new = [action for key, action in wanted.items() if key not in known]
         CorporateAction.objects.bulk_create(new, batch_size=CHUNK_ROWS, ignore_conflicts=True)

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from django.db import connection
+from django.db import connection, transaction
 
 from brokers.enums import PriceSource
 from brokers.market_data.feeds import DayFigures
@@ -91,7 +91,7 @@ def store(rows: Iterable[LatestPrice]) -> None:
     values = [
         [column.get_db_prep_save(getattr(row, column.attname), connection) for column in _COLUMNS] for row in ordered
     ]
-    with connection.cursor() as cursor:
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         cursor.executemany(_UPSERT, values)
 
 

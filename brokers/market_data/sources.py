@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from brokers import instruments, money
 from brokers.enums import CorporateActionKind, CorporateActionState, ImportState, InstrumentKind, Timeframe
@@ -193,10 +194,9 @@ def stored_daily_bars() -> dict[str, ImportedBars]:
     by_id = {each.pk: each for each in active.distinct()}
     events = _events_by_instrument(by_id)
     columns = _bar_columns(by_id)
-    starts = np.flatnonzero(np.diff(columns[0], prepend=-1)) if len(columns[0]) else []
-    ends = [*starts[1:], len(columns[0])]
+    edges = [*np.flatnonzero(np.diff(columns[0], prepend=-1)), len(columns[0])]
     found = {}
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in itertools.pairwise(edges):
         instrument = by_id[int(columns[0][start])]
         parts = [np.ascontiguousarray(column[start:end]) for column in columns[1:]]
         found[instrument.symbol] = ImportedBars(
@@ -221,10 +221,14 @@ def _bar_columns(by_id: dict[int, Instrument]) -> list[np.ndarray]:
 
 
 def _events_by_instrument(by_id: dict[int, Instrument]) -> dict[int, list[MarketEvent]]:
-    """Translate stored splits and dividends; an unclassified step is no split and moves no positions."""
+    """
+    Translate stored splits and dividends; an unclassified step is no split and moves no positions.
+
+    Events of the invented market are left out: a desk may have run it before its bars were imported.
+    """
     stored = CorporateAction.objects.filter(
         instrument__in=by_id, kind__in=(CorporateActionKind.SPLIT, CorporateActionKind.DIVIDEND)
-    ).exclude(state=CorporateActionState.WITHDRAWN)
+    ).exclude(Q(state=CorporateActionState.WITHDRAWN) | Q(source=SYNTHETIC))
     found: dict[int, list[MarketEvent]] = {}
     for action in stored.order_by("ex_date", "pk"):
         event = _market_event(action, by_id[action.instrument_id].symbol)

@@ -202,7 +202,7 @@ class AccountBook:
     One account: what it has, what works, and what happened to it in this batch.
 
     `target` is how far this batch carries it; `is_worth_moving` whether its row must say so although
-    nothing happened. `charges` is what an order was charged in a session,
+    nothing happened. `is_open`: orders and positions have been read. `charges` is what an order was charged in a session,
     `used` (instrument, epoch second, quantity) what the account traded lately, `month_units` what it traded
     in a New York month (year, month).
     """
@@ -228,6 +228,7 @@ class AccountBook:
     activities: list[BookedActivity] = field(default_factory=list)
     target: datetime = _NEVER
     is_worth_moving: bool = True
+    is_open: bool = False
 
     def working(self) -> list[WorkingOrder]:
         return [order for order in self.orders.values() if not order.state.is_final]
@@ -243,17 +244,13 @@ class AccountBook:
     def held_units(self, instrument_id: int) -> int:
         """Return how much of a position working orders already promise to close, >= 0."""
         return sum(
-            order.remaining_units
-            for order in self.working()
-            if order.instrument_id == instrument_id and order.is_exit
+            order.remaining_units for order in self.working() if order.instrument_id == instrument_id and order.is_exit
         )
 
     def used_between(self, instrument_id: int, start: int, end: int) -> int:
         """Return the quantity traded in an instrument from one epoch second to another, both included."""
         return sum(
-            quantity
-            for instrument, at, quantity in self.used
-            if instrument == instrument_id and start <= at <= end
+            quantity for instrument, at, quantity in self.used if instrument == instrument_id and start <= at <= end
         )
 
     def holding(self, instrument_id: int) -> Holding:

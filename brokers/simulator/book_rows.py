@@ -4,10 +4,12 @@ The venue's rows into books and back: a constant number of statements for any nu
 Columns are read as plain tuples of integers; updates go by `executemany`, inserts by `bulk_create`.
 """
 
+import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from django.db import connection
 from django.db.models import OuterRef, Q, Subquery
@@ -35,7 +37,7 @@ from brokers.models import (
     SimulatedOrder,
     SimulatedPosition,
 )
-from brokers.simulator import accounts
+from brokers.simulator import accounts, sweep
 from brokers.simulator.book import (
     AccountBook,
     BookedFill,
@@ -98,6 +100,12 @@ def _account_book(row: tuple) -> AccountBook:
     return AccountBook(**values)
 
 
+def read_sweep(books: Sequence[AccountBook]) -> list[tuple]:
+    """Return what the sweep must know of every working order of these accounts: `sweep.COLUMNS`."""
+    rows = SimulatedOrder.objects.filter(account__in=[book.pk for book in books])
+    return list(rows.exclude(state__in=FINAL_SIMULATED_STATES).order_by("pk").values_list(*sweep.COLUMNS))
+
+
 def read_orders(books: Sequence[AccountBook]) -> None:
     """Fill in the working orders of these accounts."""
     by_pk = {book.pk: book for book in books}
@@ -132,15 +140,15 @@ def read_holdings(books: Sequence[AccountBook]) -> None:
     """Fill in the positions of these accounts."""
     by_pk = {book.pk: book for book in books}
     columns = ("account_id", "instrument_id", "quantity_units", "average_price_units")
-    for account, instrument, quantity, average in SimulatedPosition.objects.filter(
-        account__in=by_pk
-    ).values_list(*columns):
+    for account, instrument, quantity, average in SimulatedPosition.objects.filter(account__in=by_pk).values_list(
+        *columns
+    ):
         if quantity:
             by_pk[account].holdings[instrument] = Holding(quantity, average)
 
 
 def read_promises(books: Sequence[AccountBook]) -> None:
-    """Fill in declared dividends and cash in lieu that fall due on the way to each account's target."""
+    """Fill in declared dividends and cash in lieu of these accounts that are not yet paid."""
     by_pk = {book.pk: book for book in books}
     earliest = min(book.matched_until for book in books)
     due = Q(kind=ActivityKind.DIVIDEND_DECLARED, pays_on__gte=calendar.new_york_date(earliest)) | Q(
@@ -159,7 +167,7 @@ def read_promises(books: Sequence[AccountBook]) -> None:
     for account, kind, event_id, instrument, promised, fraction, pays_on in rows:
         book = by_pk[account]
         promise = promise_of(ActivityKind(kind), event_id, instrument, promised, fraction, pays_on)
-        if book.matched_until < promise.due <= book.target:
+        if book.matched_until < promise.due:
             book.promises.append(promise)
 
 
@@ -175,40 +183,29 @@ def promise_of(
 
 
 def read_settings(books: Sequence[AccountBook]) -> None:
-    """Fill in the settings each working order was accepted with."""
-    wanted = {
-        (book.account_id, order.settings_version): order.pk
-        for book in books
-        for order in book.orders.values()
-    }
-    missing = [pk for key, pk in wanted.items() if key not in _SETTINGS]
-    for pk, value in SimulatedOrder.objects.filter(pk__in=missing).values_list("pk", "settings"):
-        key = next(key for key, order_pk in wanted.items() if order_pk == pk)
-        _remember(key, SimulationSettings.from_json(value))
-    for book in books:
-        for order in book.orders.values():
-            book.settings[order.settings_version] = _SETTINGS[book.account_id, order.settings_version]
+    """Fill in the settings each working order was accepted with: one row an account and version."""
+    wanted = {order.pk: (book, order.settings_version) for book in books for order in book.orders.values()}
+    one_each = {(book.pk, version): pk for pk, (book, version) in wanted.items()}
+    rows = SimulatedOrder.objects.filter(pk__in=one_each.values()).values_list("pk", "settings")
+    for pk, value in rows:
+        book, version = wanted[pk]
+        book.settings[version] = settings_of(value)
 
 
-# Settings of one account and version never change, so a process may keep what it has read.
-_SETTINGS: dict[tuple[uuid.UUID, int], SimulationSettings] = {}
-_SETTINGS_KEPT_MAX = 50_000
+def settings_of(value: Mapping[str, Any]) -> SimulationSettings:
+    """Return stored settings; equal ones are made once."""
+    return _settings(json.dumps(value, sort_keys=True))
 
 
-def _remember(key: tuple[uuid.UUID, int], settings: SimulationSettings) -> None:
-    if len(_SETTINGS) >= _SETTINGS_KEPT_MAX:
-        _SETTINGS.clear()
-    _SETTINGS[key] = settings
+@lru_cache(maxsize=1_000)
+def _settings(text: str) -> SimulationSettings:
+    return SimulationSettings.from_json(json.loads(text))
 
 
 def read_last_fills(books: Sequence[AccountBook]) -> None:
     """Fill in how often each partly filled order has traded, and what it was charged in its last session."""
-    orders = {
-        order.pk: (book, order) for book in books for order in book.orders.values() if order.filled_units
-    }
-    newest = (
-        SimulatedFill.objects.filter(order=OuterRef("order")).order_by("-sequence").values("sequence")[:1]
-    )
+    orders = {order.pk: (book, order) for book in books for order in book.orders.values() if order.filled_units}
+    newest = SimulatedFill.objects.filter(order=OuterRef("order")).order_by("-sequence").values("sequence")[:1]
     rows = SimulatedFill.objects.filter(order__in=orders, sequence=Subquery(newest)).values_list(
         "order_id", "sequence", "executed_at", "evidence"
     )

@@ -9,7 +9,7 @@ depends on the market and the book alone, never on how the time was cut into pie
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
@@ -41,7 +41,7 @@ from brokers.simulator.fills import FillDecision, NoFill, fill_against_quote
 from brokers.simulator.market import Market
 from brokers.simulator.presets import CommissionModel, SimulationSettings, Trigger
 from brokers.simulator.slices import FillContext, TradedInstrument
-from brokers.simulator.tape import Tape, may_trade, next_index, watermarks
+from brokers.simulator.tape import Tape, next_index, watermarks
 from brokers.simulator.terms import Observation
 
 WAITING_LENGTH = 200
@@ -78,30 +78,12 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What is the same for every account of a batch."""
+    """What is the same for every account of a batch; `unknown` are instruments the market has no prices of."""
 
     market: Market
     instruments: dict[int, Traded]
     rates: Sequence[FeeRow]
-
-
-def needs_care(book: AccountBook, stretch: Stretch, batch: Batch) -> bool:
-    """Say whether anything but the passing of time happens to an account in a stretch."""
-    window_end = min(stretch.end, book.target)
-    if any(stretch.start < promise.due <= window_end for promise in book.promises):
-        return True
-    if any(True for _ in corporate_events(book, stretch, batch)):
-        return True
-    return any(_order_needs_care(order, stretch, window_end) for order in book.working())
-
-
-def _order_needs_care(order: WorkingOrder, stretch: Stretch, window_end: datetime) -> bool:
-    if order.state is SimulatedOrderState.ACCEPTED:
-        return order.active_from <= window_end
-    if order.expires_at is not None and order.expires_at <= window_end:
-        return True
-    tape = stretch.tapes.get(order.instrument_id)
-    return tape is not None and len(tape) > 0 and may_trade(order, tape)
+    unknown: set[int] = field(default_factory=set)
 
 
 def corporate_events(book: AccountBook, stretch: Stretch, batch: Batch) -> list[MarketEvent]:
@@ -111,13 +93,21 @@ def corporate_events(book: AccountBook, stretch: Stretch, batch: Batch) -> list[
         return []
     concerned = {instrument for instrument, held in book.holdings.items() if held.quantity_units}
     concerned |= {order.instrument_id for order in book.working()}
-    ordinal = session.date.toordinal() - EPOCH_ORDINAL
     return [
         event
         for instrument in sorted(concerned)
-        for event in batch.market.events(batch.instruments[instrument].symbol, until_ordinal=ordinal)
-        if event.ex_ordinal == ordinal
+        for event in events_on(session.date, batch.instruments[instrument].symbol, batch.market)
     ]
+
+
+def events_on(day: date, symbol: str, market: Market) -> list[MarketEvent]:
+    """Return the splits and dividends of a symbol with this ex-date; none of one the market does not know."""
+    ordinal = day.toordinal() - EPOCH_ORDINAL
+    try:
+        events = market.events(symbol, until_ordinal=ordinal)
+    except LookupError:
+        return []
+    return [event for event in events if event.ex_ordinal == ordinal]
 
 
 def carry(book: AccountBook, stretch: Stretch, batch: Batch) -> None:
@@ -184,6 +174,7 @@ class _Carrier:
         """Put the next observation at which an order must be looked at on the agenda."""
         tape = self.stretch.tapes.get(order.instrument_id)
         if tape is None or order.time_in_force in _AUCTIONS:
+            self._say_if_unknown(order)
             return
         settings = self._settings(order)
         index = next_index(
@@ -196,6 +187,14 @@ class _Carrier:
         )
         if index is not None and tape.at(index) <= _epoch(self.until):
             self._push(_EPOCH + timedelta(seconds=tape.at(index)), Rank.MATCH, order, index=index)
+
+    def _say_if_unknown(self, order: WorkingOrder) -> None:
+        """Write on an order that the market of this desk has no prices for it, once."""
+        symbol = self.batch.instruments[order.instrument_id].symbol
+        text = f"the market has no prices of {symbol}"
+        if order.instrument_id in self.batch.unknown and order.waiting_for != text:
+            order.waiting_for = text
+            order.is_changed = True
 
     def _push(self, at: datetime, rank: Rank, subject: Any, *, index: int | None = None) -> None:
         self.counter += 1
@@ -212,9 +211,7 @@ class _Carrier:
         session = self.stretch.session
         at = session.pre_open_start
         if event.kind == "SPLIT":
-            corporate.apply_split(
-                self.book, event, traded, at=at, session_date=session.date, closes=session.close
-            )
+            corporate.apply_split(self.book, event, traded, at=at, session_date=session.date, closes=session.close)
         else:
             pays_on = to_date(event.pay_ordinal)
             due = (calendar.session(pays_on) or calendar.next_session(pays_on)).open
@@ -223,10 +220,7 @@ class _Carrier:
             if promise.event_id == event.event_id:
                 self._plan_promise(promise)
         for order in self.book.working():
-            if (
-                order.instrument_id == traded.instrument_id
-                and order.state is not SimulatedOrderState.ACCEPTED
-            ):
+            if order.instrument_id == traded.instrument_id and order.state is not SimulatedOrderState.ACCEPTED:
                 self.editions[order.pk] = self.editions.get(order.pk, 0) + 1
                 self._plan_match(order, after=_epoch(at) - 1)
 
@@ -263,9 +257,7 @@ class _Carrier:
             return
         if order.time_in_force in _ONE_LOOK | _AUCTIONS:
             reason = order.waiting_for or "there was no price"
-            self._end(
-                order, SimulatedOrderState.CANCELED, at=at, code="NO_FILL", text=f"Not filled: {reason}."
-            )
+            self._end(order, _end_state(order), at=at, code="NO_FILL", text=f"Not filled: {reason}.")
             return
         self._plan_match(order, after=_epoch(at) if look is None or index is None else look.at)
 
@@ -277,7 +269,11 @@ class _Carrier:
         if session is None:
             return None
         symbol = self.batch.instruments[order.instrument_id].symbol
-        found = self.batch.market.observation_at(symbol, at=_epoch(at))
+        try:
+            found = self.batch.market.observation_at(symbol, at=_epoch(at))
+        except LookupError:
+            self.batch.unknown.add(order.instrument_id)
+            return None
         earliest = session.pre_open_start if order.extended_hours else session.open
         if found is None or not len(found.at) or int(found.at[0]) < _epoch(earliest):
             return None
@@ -299,9 +295,7 @@ class _Carrier:
             order.is_changed = True
         if decision.ends_order and not order.state.is_final:
             text = getattr(decision, "waiting_for", "") or _END_TEXTS.get(decision.ends_order, "")
-            self._end(
-                order, SimulatedOrderState.CANCELED, at=at, code=decision.ends_order, text=_sentence(text)
-            )
+            self._end(order, _end_state(order), at=at, code=decision.ends_order, text=_sentence(text))
 
     def _learn(self, order: WorkingOrder, decision: FillDecision | NoFill, at: datetime) -> None:
         if decision.attempts != order.attempts or decision.watermark_units != order.watermark_units:
@@ -329,9 +323,7 @@ class _Carrier:
         traded, settings = self.batch.instruments[order.instrument_id], self._settings(order)
         day = calendar.new_york_date(at)
         market, second = self.batch.market, _epoch(at)
-        deviation, average = market.daily_statistics(
-            traded.symbol, before_ordinal=day.toordinal() - EPOCH_ORDINAL
-        )
+        deviation, average = market.daily_statistics(traded.symbol, before_ordinal=day.toordinal() - EPOCH_ORDINAL)
         volume = market.volume_of_last_minute(traded.symbol, at=second) if look.is_regular else None
         return FillContext(
             settings=settings,
@@ -382,9 +374,7 @@ class _Carrier:
             before, left = order.notional_units, max(0, order.notional_units - _spent(fill.charges))
         else:
             left = order.remaining_units
-        order.reserve_units = reserves.remaining_reserve(
-            order.reserve_units, before_units=before, after_units=left
-        )
+        order.reserve_units = reserves.remaining_reserve(order.reserve_units, before_units=before, after_units=left)
         if fill.completes_order:
             order.quantity_units = order.filled_units
             order.end(SimulatedOrderState.FILLED, at=at)
@@ -476,6 +466,11 @@ _END_TEXTS = {
     "IOC_REMAINDER": "the rest could not trade at once",
     "AUCTION_REMAINDER": "the auction did not take the rest",
 }
+
+
+def _end_state(order: WorkingOrder) -> SimulatedOrderState:
+    """An auction that has passed is an order's time running out; every other end is a cancel."""
+    return SimulatedOrderState.EXPIRED if order.time_in_force in _AUCTIONS else SimulatedOrderState.CANCELED
 
 
 def _sentence(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from brokers.enums import InstrumentKind, Side, TimeInForce
-from brokers.money import QUANTITY
+from brokers.money import CENT, QUANTITY
 from brokers.simulator import chance
 from brokers.simulator.commission import SessionCharges, commission_plan
 from brokers.simulator.evidence import FillFacts, evidence
@@ -242,7 +242,12 @@ def _filled(
 def _completes(terms: OrderTerms, slice_: PricedSlice, allowed: Allowance) -> bool:
     if terms.remaining_units is not None:
         return slice_.quantity_units == terms.remaining_units
-    return slice_.measured.quantity_units == allowed.wanted_units and not slice_.is_cut_by_cash
+    if slice_.is_cut_by_cash:
+        return False
+    # A notional ends when all it wanted was there, or when less than a cent of it is left.
+    spent = slice_.price_units * slice_.quantity_units * slice_.traded.multiplier // QUANTITY
+    is_whole = slice_.measured.quantity_units == allowed.wanted_units
+    return is_whole or terms.notional_units - spent < CENT
 
 
 def _why_the_rest_ends(terms: OrderTerms, slice_: PricedSlice) -> str:

@@ -1,5 +1,6 @@
 """Take, preview, cancel and replace orders of one account, as of now: catch up, check, write, match once."""
 
+import copy
 import hashlib
 import json
 import uuid
@@ -29,7 +30,6 @@ from brokers.simulator import batch, book_rows, catch_up, chance, hours, reporti
 from brokers.simulator.book import AccountBook, WorkingOrder, venue_order_id
 from brokers.simulator.catch_up import Batch, Stretch
 from brokers.simulator.market import Market
-from brokers.simulator.presets import SimulationSettings
 from brokers.simulator.reserves import Asked, Estimate
 from brokers.simulator.terms import OrderTerms
 from brokers.simulator.trailing import stop_price
@@ -141,7 +141,7 @@ class _Desk:
         self.book = book
         self.at = at
         self.market = market
-        self.settings = SimulationSettings.from_json(account.settings)
+        self.settings = book_rows.settings_of(account.settings)
         self.rates = book_rows.fee_rates()
         self.quotes: dict[str, Quote] = {}
 
@@ -159,9 +159,7 @@ class _Desk:
 
     def take(self, new_order: NewOrder) -> WorkingOrder | SimulatedOrder | OrderRejected:
         """Write one order, or return the one its id already made, or why it is refused."""
-        known = SimulatedOrder.objects.filter(
-            account=self.account, client_order_id=new_order.client_order_id
-        ).first()
+        known = SimulatedOrder.objects.filter(account=self.account, client_order_id=new_order.client_order_id).first()
         if known is not None and known.request_hash == request_hash(new_order):
             return known
         checked = self.check(new_order, is_id_taken=known is not None)
@@ -177,27 +175,19 @@ class _Desk:
         effect = validation.position_effect(new_order, position=around.position)
         refusals = validation.refusals(new_order, around)
         if refusals:
-            return Checked(
-                refusals=refusals, warnings=(), effect=effect, instrument=instrument, estimate=None
-            )
+            return Checked(refusals=refusals, warnings=(), effect=effect, instrument=instrument, estimate=None)
         estimate = self._estimate(new_order, instrument, quote, effect)
         if estimate is None:
-            refusals = (
-                Refusal("SYMBOL_NOT_TRADABLE", f"There is no price of {new_order.symbol} to reckon with."),
-            )
+            refusals = (Refusal("SYMBOL_NOT_TRADABLE", f"There is no price of {new_order.symbol} to reckon with."),)
         else:
             refusals = validation.buying_power_refusal(
                 new_order, reserve_units=estimate.reserve_units, buying_power_units=self.buying_power()
             )
         warnings = validation.warnings(new_order, around)
-        return Checked(
-            refusals=refusals, warnings=warnings, effect=effect, instrument=instrument, estimate=estimate
-        )
+        return Checked(refusals=refusals, warnings=warnings, effect=effect, instrument=instrument, estimate=estimate)
 
     def buying_power(self) -> int:
-        return reserves.buying_power(
-            cash_units=self.book.cash_units, reserved_units=self.book.reserved_units()
-        )
+        return reserves.buying_power(cash_units=self.book.cash_units, reserved_units=self.book.reserved_units())
 
     def _surroundings(
         self, new_order: NewOrder, instrument: Instrument | None, quote: Quote, *, is_id_taken: bool
@@ -213,9 +203,7 @@ class _Desk:
             last=None if quote.last is None else money.money_value(quote.last),
             position=money.quantity_value(self.book.position_units(pk)),
             held=money.quantity_value(self.book.held_units(pk)),
-            average_daily_volume=None
-            if quote.average_daily_volume is None
-            else Decimal(quote.average_daily_volume),
+            average_daily_volume=None if quote.average_daily_volume is None else Decimal(quote.average_daily_volume),
             is_client_order_id_taken=is_id_taken,
             resting=tuple(_resting(order) for order in self.book.working() if order.instrument_id == pk),
         )
@@ -296,9 +284,7 @@ class _Desk:
             expires_at=life.expires_at,
             updated_at=self.at,
             reserve_units=checked.estimate.reserve_units,
-            waiting_for=""
-            if life.active_from <= self.at
-            else f"active from {life.active_from:%Y-%m-%d %H:%M} UTC",
+            waiting_for="" if life.active_from <= self.at else f"active from {life.active_from:%Y-%m-%d %H:%M} UTC",
             warnings=list(checked.warnings),
             settings=self.account.settings,
             settings_version=self.account.settings_version,
@@ -315,9 +301,7 @@ class _Desk:
         key = chance.order_key(account_seed=self.account.seed, venue_order_id=identity)
         settings = self.settings
         return timedelta(
-            milliseconds=chance.latency_ms(
-                key, fixed_ms=settings.latency_ms, spread_ms=settings.latency_spread_ms
-            )
+            milliseconds=chance.latency_ms(key, fixed_ms=settings.latency_ms, spread_ms=settings.latency_spread_ms)
         )
 
     # -------------------------------------------------------------- changing orders
@@ -344,32 +328,25 @@ class _Desk:
         order.end(SimulatedOrderState.CANCELED, at=self.at, code="CANCELED", text="Canceled on request.")
 
     def replace(self, order_id: str, change: OrderChange) -> WorkingOrder | SimulatedOrder | OrderRejected:
-        known = SimulatedOrder.objects.filter(
-            account=self.account, client_order_id=change.client_order_id
-        ).first()
+        known = SimulatedOrder.objects.filter(account=self.account, client_order_id=change.client_order_id).first()
         if known is not None and known.replaces and str(known.replaces.venue_order_id) == order_id:
             return known
         old = self.find(order_id)
         if old is None or old.state is SimulatedOrderState.PENDING_CANCEL or old.quantity_units is None:
             return OrderRejected((_not_open(self.account.account_id, order_id),))
-        before, expires_at, active_from = old.state, old.expires_at, old.active_from
-        reserve = old.reserve_units
+        wanted, as_it_was = self._changed(old, change), copy.copy(old)
         old.end(SimulatedOrderState.REPLACED, at=self.at, code="REPLACED", text="Replaced on request.")
-        outcome = self.take(self._changed(old, change))
+        outcome = self.take(wanted)
         if isinstance(outcome, OrderRejected):
-            old.change(before, at=old.accepted_at)
-            old.reserve_units, old.reason_code, old.reason_text = reserve, "", ""
-            return outcome
-        if isinstance(outcome, WorkingOrder):
-            self._inherit(outcome, old, expires_at=expires_at, active_from=active_from)
+            self.book.orders[old.pk] = as_it_was
+        elif isinstance(outcome, WorkingOrder):
+            self._inherit(outcome, as_it_was)
         return outcome
 
-    def _inherit(
-        self, new: WorkingOrder, old: WorkingOrder, *, expires_at: datetime | None, active_from: datetime
-    ) -> None:
+    def _inherit(self, new: WorkingOrder, old: WorkingOrder) -> None:
         """Give a replacement what does not start again: its end, its trigger, its watermark."""
-        new.expires_at = expires_at
-        new.active_from = max(new.active_from, active_from)
+        new.expires_at = old.expires_at
+        new.active_from = max(new.active_from, old.active_from)
         new.watermark_units = old.watermark_units
         if new.stop_units == old.stop_units:
             new.triggered_at = old.triggered_at
@@ -394,9 +371,7 @@ class _Desk:
             extended_hours=old.extended_hours,
         )
         wanted = {
-            name: value
-            for name, value in asdict(change).items()
-            if value is not None and name != "client_order_id"
+            name: value for name, value in asdict(change).items() if value is not None and name != "client_order_id"
         }
         return replace(as_it_is, **wanted)
 
@@ -424,6 +399,8 @@ class _Desk:
 
 def _locked_book(account_id: uuid.UUID, *, now: datetime, market: Market) -> AccountBook:
     locked = book_rows.lock_accounts([account_id], skip_locked=False, with_archived=True)
+    if locked[0].status is AccountStatus.ARCHIVED:
+        return locked[0]
     carried = batch.carry(locked, now=now, market=market)
     if not carried:
         raise BrokerUnavailable(
@@ -437,9 +414,8 @@ def _locked_book(account_id: uuid.UUID, *, now: datetime, market: Market) -> Acc
             "nothing was taken.",
             retry_after_seconds=RETRY_SECONDS,
         )
-    if not book.orders:
+    if not book.is_open:
         book_rows.read_orders([book])
-    if not book.holdings:
         book_rows.read_holdings([book])
     return book
 

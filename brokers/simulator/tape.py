@@ -14,6 +14,7 @@ from brokers.enums import OrderType, Side
 from brokers.instruments import IncrementRule
 from brokers.market_data.replay.quotes import Observations
 from brokers.simulator.book import WorkingOrder
+from brokers.simulator.candidates import NEVER, Series, series_table
 from brokers.simulator.presets import Trigger
 from brokers.simulator.terms import Observation
 
@@ -87,50 +88,23 @@ class Tape:
         outside = both & ((last < bid - spread) | (last > ask + spread))
         return np.where(outside, 0, last)
 
-    # ------------------------------------------------------------------ quick bounds for a whole batch
-
     @cached_property
-    def limit_reach(self) -> dict[Side, int | None]:
-        """Return, a side, the least generous limit at which any regular observation could fill; None: none."""
-        return {side: self._limit_reach(side, self.is_open) for side in Side}
+    def extremes(self) -> np.ndarray:
+        """
+        Return the furthest answer to each question of `candidates.Series`: regular hours, then all hours.
 
-    @cached_property
-    def extended_limit_reach(self) -> dict[Side, int | None]:
-        return {side: self._limit_reach(side, self.is_open_extended) for side in Side}
-
-    def _limit_reach(self, side: Side, is_open: np.ndarray) -> int | None:
-        far, last = self.far(side), self.observations.last
-        prices = np.concatenate((far[is_open & (far > 0)], last[is_open & (last > 0)]))
-        if not len(prices):
-            return None
-        return int(prices.min() if side is Side.BUY else prices.max())
-
-    @cached_property
-    def print_range(self) -> tuple[int, int] | None:
-        """Return lowest and highest of all that may wake a stop: prints, bids and asks in regular hours."""
-        columns = [self.observations.last, self.observations.bid, self.observations.ask]
-        prices = np.concatenate([column[self.is_open & (column > 0)] for column in columns])
-        return (int(prices.min()), int(prices.max())) if len(prices) else None
+        Taken over every way of triggering and with touches, so it holds whatever an account has chosen.
+        """
+        found = np.full((2, len(Series)), NEVER, dtype=np.int64)
+        for extended in (False, True):
+            for trigger in Trigger:
+                table = series_table(self.observations, trigger=trigger, touches=True, extended=extended)
+                if table.shape[1]:
+                    found[int(extended)] = np.minimum(found[int(extended)], table.min(axis=1))
+        return found
 
 
 # ---------------------------------------------------------------------- one order
-
-
-def may_trade(order: WorkingOrder, tape: Tape) -> bool:
-    """Say quickly whether anything on the tape could concern an order; True when in doubt."""
-    if order.order_type is OrderType.MARKET or (order.is_triggered and order.limit_units is None):
-        return bool(len(tape))
-    if order.order_type is OrderType.LIMIT or order.is_triggered:
-        reach = (tape.extended_limit_reach if order.extended_hours else tape.limit_reach)[order.side]
-        if reach is None or order.limit_units is None:
-            return False
-        return order.limit_units >= reach if order.side is Side.BUY else order.limit_units <= reach
-    if order.order_type is OrderType.TRAILING_STOP:
-        return bool(len(tape))
-    spread = tape.print_range
-    if spread is None or order.stop_units is None:
-        return False
-    return order.stop_units <= spread[1] if order.side is Side.BUY else order.stop_units >= spread[0]
 
 
 def next_index(

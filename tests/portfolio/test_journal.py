@@ -16,9 +16,7 @@ AT = datetime(2026, 11, 13, 16, 0, 0, 5, tzinfo=UTC)
 
 
 def fact(user, name="order.submitted", **data) -> Fact:
-    return Fact(
-        name=name, subject="order:1", user_id=user.pk if user else None, at=AT, actor="test", data=data
-    )
+    return Fact(name=name, subject="order:1", user_id=user.pk if user else None, at=AT, actor="test", data=data)
 
 
 def record(*facts: Fact) -> list[JournalEntry]:
@@ -29,12 +27,12 @@ def record(*facts: Fact) -> list[JournalEntry]:
 def test_each_user_has_a_dense_chain_of_their_own(alice, bob):
     record(fact(alice), fact(bob), fact(alice))
     record(fact(bob), fact(alice))
-    assert list(
-        JournalEntry.objects.for_user(alice).values_list("sequence", flat=True).order_by("sequence")
-    ) == [1, 2, 3]
-    assert list(
-        JournalEntry.objects.for_user(bob).values_list("sequence", flat=True).order_by("sequence")
-    ) == [1, 2]
+    assert list(JournalEntry.objects.for_user(alice).values_list("sequence", flat=True).order_by("sequence")) == [
+        1,
+        2,
+        3,
+    ]
+    assert list(JournalEntry.objects.for_user(bob).values_list("sequence", flat=True).order_by("sequence")) == [1, 2]
 
 
 def test_the_desk_has_a_chain_without_a_user(db):

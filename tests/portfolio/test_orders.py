@@ -10,7 +10,7 @@ from brokers.enums import OrderStatus, OrderType, Side, TimeInForce
 from brokers.errors import BrokerUnavailable, OutcomeUnknown
 from brokers.models import SimulatedOrder
 from portfolio import books, orders, portfolios, rebuild
-from portfolio.enums import Origin, OrderRole, TradeStatus
+from portfolio.enums import OrderRole, Origin, TradeStatus
 from portfolio.models import Fill, JournalEntry, Order, OrderLeg, Position, Trade
 from portfolio.order_intents import client_order_id
 
@@ -101,7 +101,10 @@ def test_the_desk_denies_in_words_and_sends_nothing(desk, place, changes, code, 
         ({"order_type": OrderType.STOP}, "STOP_PRICE_REQUIRED"),
         ({"side": Side.SELL}, "SHORT_NOT_ALLOWED"),
         ({"time_in_force": TimeInForce.GTD}, "EXPIRES_ON"),
-        ({"time_in_force": TimeInForce.FOK, "order_type": OrderType.STOP, "stop_price": Decimal(999)}, "TIF_NOT_ALLOWED"),
+        (
+            {"time_in_force": TimeInForce.FOK, "order_type": OrderType.STOP, "stop_price": Decimal(999)},
+            "TIF_NOT_ALLOWED",
+        ),
     ],
 )
 def test_the_venue_rejects_with_its_own_words(desk, place, changes, code):

@@ -23,7 +23,7 @@ def trade(desk, place) -> Trade:
 
 def test_close_sells_everything_and_keeps_the_outcome(desk, trade, now):
     later = now + timedelta(minutes=2)
-    (order,) = close(trade, later)
+    close(trade, later)
     orders.sync([desk], now=later)
     trade.refresh_from_db()
     assert (trade.status, trade.close_reason) == (TradeStatus.CLOSED, CloseReason.MANUAL)

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Exists, OuterRef, QuerySet
 
 from brokers.enums import Timeframe
 from brokers.market_data import imports
-from brokers.models import ImportRun
+from brokers.models import ImportRun, InstrumentAlias
 
 ERRORS_SHOWN_MAX = 20
 
@@ -48,9 +49,18 @@ class Command(BaseCommand):
             self.stdout.write(f"line {error.line}: {error.message}")
         if errors.count() > ERRORS_SHOWN_MAX:
             self.stdout.write(f"… and {errors.count() - ERRORS_SHOWN_MAX:,} more; the admin lists them all.")
+        for alias in _other_companies(run):
+            self.stdout.write(f"{alias.symbol} is taken for another company from {alias.first_date} on.")
         start = "Dry run, nothing stored: " if run.is_dry_run else ""
         self.stdout.write(
             f"{start}{run.rows_read:,} rows read: {run.rows_inserted:,} inserted, "
             f"{run.rows_updated:,} updated, {run.rows_unchanged:,} unchanged, {run.rows_failed:,} refused; "
             f"{run.events_inserted:,} corporate events added."
         )
+
+
+def _other_companies(run: ImportRun) -> QuerySet[InstrumentAlias]:
+    """Return the names that this run gave to a company after another one had borne them."""
+    earlier = InstrumentAlias.objects.filter(symbol=OuterRef("symbol"), first_date__lt=OuterRef("first_date"))
+    started = InstrumentAlias.objects.filter(Exists(earlier), created_at__gte=run.created_at)
+    return started.order_by("symbol", "first_date")

@@ -30,5 +30,5 @@ def account(aapl):
         cash=Decimal("100000"),
         preset="FRICTIONLESS",
         seed=7,
-        now=OPEN - timedelta(minutes=30),
+        now=OPEN - timedelta(hours=20),
     )

@@ -67,9 +67,7 @@ class ScriptedMarket:
 
     def _event(self, kind, day, pays_on, ratio_from, ratio_to, cash, symbol) -> None:
         ex, pay = to_ordinal(day), to_ordinal(pays_on)
-        self.listed.append(
-            MarketEvent(kind, symbol, ex, ex, pay, ratio_from, ratio_to, cash, f"{kind}:{symbol}:{day}")
-        )
+        self.listed.append(MarketEvent(kind, symbol, ex, ex, pay, ratio_from, ratio_to, cash, f"{kind}:{symbol}:{day}"))
 
     # ------------------------------------------------------------------ the protocol
 

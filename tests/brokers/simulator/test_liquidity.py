@@ -214,6 +214,14 @@ def test_a_notional_cut_by_liquidity_works_on():
     assert (fill.quantity_units, fill.completes_order, fill.ends_order) == (quantity(3), False, "")
 
 
+def test_a_notional_ends_when_slippage_takes_what_liquidity_left():
+    # 1,000.00 at 99.95 would be 10.005 shares; ten at 99.95 + 5 bps = 100.00 spend it all.
+    context = shares(settings=settings(slippage=bps("5"), liquidity=LiquidityModel.SIZE), volume=0)
+    fill = filled(order("BUY", count=None, notional="1000"), quote("99.94", "99.95", "99.95", ask_size=10), context)
+    assert (fill.quantity_units, fill.notional_units) == (quantity(10), price("1000"))
+    assert fill.completes_order
+
+
 def test_a_quiet_preset_never_fills_more_than_a_generous_one():
     look = quote("149.98", "150.02", "150.00", ask_size=100)
     fills = [

@@ -221,7 +221,9 @@ def random_quotes(chance):
     for step in range(STEPS):
         middle = max(50, middle + chance.choice([-9, -3, -1, 0, 0, 1, 3, 9]))
         bid, ask = middle - chance.randrange(1, 4), middle + chance.randrange(1, 4)
-        print_ = chance.choice([bid, middle, ask]) + (chance.choice([-40, 40]) if chance.random() < 0.03 else 0)
+        print_ = chance.choice([bid, middle, ask, bid - 2, ask + 2]) + (
+            chance.choice([-40, 40]) if chance.random() < 0.03 else 0
+        )
         is_halted = chance.random() < 0.04
         if step % 12 == 0:
             volume = chance.choice([0, 7, 400, 5_000])

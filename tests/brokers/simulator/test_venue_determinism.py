@@ -182,7 +182,9 @@ def differences(some, others):
             found.append((name, len(rows), len(others[name])))
             continue
         for row, other in zip(rows, others[name], strict=True):
-            found += [(name, row.get("client_order_id"), key, row[key], other[key]) for key in row if row[key] != other[key]]
+            found += [
+                (name, row.get("client_order_id"), key, row[key], other[key]) for key in row if row[key] != other[key]
+            ]
     return found
 
 

@@ -15,6 +15,7 @@ from portfolio import orders, portfolios, positions
 from portfolio.enums import Origin
 from portfolio.models import Order, Portfolio, User
 
+
 @dataclass
 class DeskTime:
     """The desk's time, moved by hand."""

@@ -67,9 +67,7 @@ def test_a_missing_price_leaves_no_false_sum(desk, alice, browser_of_alice):
     assert "no total until it is there" in page
 
 
-def test_the_cards_cost_the_same_queries_for_one_portfolio_and_five(
-    desk, alice, now, django_assert_num_queries
-):
+def test_the_cards_cost_the_same_queries_for_one_portfolio_and_five(desk, alice, now, django_assert_num_queries):
     with django_assert_num_queries(3):
         queries.cards(alice, now=now)
     for number in range(4):

@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
 from brokers.market_data import clock, sources
+from monitoring import sweep
 from tradingsite import checks
 from tradingsite.celery import make_queue_folders
 from tradingsite.management.commands.demo import DEMO_EMAIL
@@ -63,6 +64,7 @@ class Command(BaseCommand):
         if demo and not get_user_model().objects.exists():
             self._say("Living through three weeks of the replay market for the demo user …")
             call_command("demo", email=DEMO_EMAIL, password=demo_password(), stdout=self.stdout)
+        sweep.run(now=clock.now())  # what was left half done when the desk last stopped
 
     def _run(self, port: int) -> None:
         connection.close()
