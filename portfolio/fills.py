@@ -65,7 +65,7 @@ def book(
     """
     new = unseen(reports)
     touched = {key for key, items in new.items() if items}
-    ended = {order.portfolio_id for order in orders.values() if order.trade_id}
+    ended = {order.portfolio_id for order in orders.values() if order.trade_id and not order.is_final}
     booked = Booked()
     if not touched and not ended:
         return booked
@@ -259,7 +259,8 @@ def new_trade(
 def fill_row(
     portfolio: Portfolio, instrument: Instrument, trade: Trade, report: FillReport, order: Order | None
 ) -> Fill:
-    expected = order.expected_price if order is not None else report.expected_price
+    expected = order.expected_price if order is not None else None
+    expected = report.expected_price if expected is None else expected
     sign = report.side.sign
     return Fill(
         user_id=portfolio.user_id,

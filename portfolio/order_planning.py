@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from brokers.enums import OrderStatus, PositionEffect, Side
+from brokers.enums import OrderStatus, OrderType, PositionEffect, Side
 from brokers.errors import Refusal
 from brokers.market_data.prices import Price
 from brokers.models import Instrument
@@ -202,12 +202,7 @@ def proposal_for(
     price_problem: str,
 ) -> risk.Proposal:
     portfolio = standing.portfolio
-    estimate = estimated_price(
-        order_type=intent.order_type,
-        limit_price=intent.limit_price,
-        stop_price=intent.stop_price,
-        market_price=market_side(intent.side, price),
-    )
+    estimate = judged_price(intent, price)
     value = intent.notional
     if value is None and estimate is not None:
         value = (intent.quantity or Decimal(0)) * estimate * instrument.multiplier
@@ -227,6 +222,16 @@ def proposal_for(
         trades_today=standing.trades_today,
         day_pnl=standing.day_pnl,
         price_problem=price_problem,
+    )
+
+
+def judged_price(intent: OrderIntent, price: Price | None) -> Decimal | None:
+    """The price an order is judged at: its own limit or stop where it has one, else the far side now."""
+    return estimated_price(
+        order_type=intent.order_type,
+        limit_price=intent.limit_price,
+        stop_price=intent.stop_price,
+        market_price=market_side(intent.side, price),
     )
 
 
@@ -270,7 +275,7 @@ def planned(
         warnings=list(notes),
         reason_code=refused[0].code if refused else "",
         reason_text=" ".join(refusal.message for refusal in refused)[:1000],
-        expected_price=None if price is None else price.value,
+        expected_price=expected_price(intent, price),
         submitted_at=now,
         final_at=now if refused else None,
         **{name: getattr(intent, name) for name in MONEY_FIELDS},
@@ -287,6 +292,19 @@ def planned(
             position_effect=effect,
         )
     return Planned(intent, order, leg, refused, notes)
+
+
+def expected_price(intent: OrderIntent, price: Price | None) -> Decimal | None:
+    """
+    The price that slippage is measured from: a stop's own level, else the market's when the order was placed.
+
+    A trailing stop has no level of its own yet; the venue's evidence then says what was expected.
+    """
+    if intent.order_type in (OrderType.STOP, OrderType.STOP_LIMIT):
+        return intent.stop_price
+    if intent.order_type is OrderType.TRAILING_STOP:
+        return None
+    return None if price is None else price.value
 
 
 def keep_storable(order: Order) -> None:

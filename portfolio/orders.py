@@ -30,7 +30,7 @@ from portfolio import journal, standing
 from portfolio.journal import Fact
 from portfolio.models import Order, Portfolio
 from portfolio.order_intents import OrderIntent, new_order
-from portfolio.order_planning import Planned, merged_notes, plan, prices_by_symbol
+from portfolio.order_planning import Planned, judged_price, merged_notes, plan, prices_by_symbol
 from portfolio.order_reports import (
     STATUS_FIELDS,
     status_fact,
@@ -271,23 +271,38 @@ def preview(intent: OrderIntent, *, now: datetime) -> Estimate:
             buying_power=None,
             buying_power_after=None,
         )
-    return venue_estimate(intent, sendable, now=now)
+    return venue_estimate(intent, sendable, price, now=now)
 
 
-def venue_estimate(intent: OrderIntent, plans: Sequence[Planned], *, now: datetime) -> Estimate:
-    """Add up the venue's previews of every order that the wish would become."""
+def venue_estimate(
+    intent: OrderIntent, plans: Sequence[Planned], price: prices.Price | None, *, now: datetime
+) -> Estimate:
+    """
+    Add up the venue's previews of every order that the wish would become.
+
+    The price is the one the order would meet now, not the higher one that the venue holds cash for.
+    """
+    at = judged_price(intent, price)
     broker = registry.adapter(account_key(intent.portfolio), now=now)
     views = [broker.preview(new_order(p.order, p.leg, intent.symbol)) for p in plans if p.leg is not None]
     return Estimate(
         denials=tuple(dict.fromkeys(refusal for view in views for refusal in view.refusals)),
         warnings=tuple(dict.fromkeys([*merged_notes(plans), *(note for v in views for note in v.warnings)])),
-        price=views[0].estimated_price,
-        notional=total(view.estimated_notional for view in views),
+        price=at,
+        notional=notional_at(intent, plans, at),
         commission=total(view.commission for view in views),
         fees=total(view.fees for view in views),
         buying_power=views[0].buying_power,
         buying_power_after=views[-1].buying_power_after,
     )
+
+
+def notional_at(intent: OrderIntent, plans: Sequence[Planned], price: Decimal | None) -> Decimal | None:
+    """What the orders are worth at a price, in money to the cent."""
+    if intent.notional is not None or price is None:
+        return intent.notional
+    worth = [p.order.quantity * price * p.leg.instrument.multiplier for p in plans if p.leg and p.order.quantity]
+    return sum(worth, Decimal(0)).quantize(Decimal("0.01"))
 
 
 def total(values: Iterable[Decimal | None]) -> Decimal | None:

@@ -22,7 +22,7 @@ START_SECONDS = 40
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # The desk answers these on purpose; the browser reports every answer from 400 up.
-ANSWERED_ON_PURPOSE = re.compile(r"responded with a status of (401|404|409|422|429)")
+ANSWERED_ON_PURPOSE = re.compile(r"(responded with a status of|Response Status Error Code) (401|404|409|422|429)\b")
 
 SEED = f"""
 from decimal import Decimal

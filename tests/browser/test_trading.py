@@ -49,8 +49,9 @@ def test_back_and_send_again_gives_the_first_order(open_page, running_desk):
     expect(page.locator("#status")).to_be_visible()
     first, before = page.url, count_orders(running_desk)
     page.go_back()
-    fill_in(page)
-    page.get_by_role("button", name="Place paper order").click()
+    if "key=" in page.url:  # from the browser's own cache; asked again, the desk leads to the order at once
+        fill_in(page)
+        page.get_by_role("button", name="Place paper order").click()
     expect(page.locator("#status")).to_be_visible()
     assert (page.url, count_orders(running_desk)) == (first, before)
 
@@ -151,13 +152,12 @@ def test_marks_arrive_without_reload_and_the_focus_stays(open_page, running_desk
     button = page.get_by_role("link", name="Close SPY")
     button.focus()
     page.evaluate("window.scrollTo(0, 40)")
-    before = page.locator("[id^=mark-]").all_inner_texts()
-    time.sleep(6)
-    aged = page.locator("[id^=mark-]").all_inner_texts()
-    assert aged != before, "ages tick by themselves"
+    version = page.locator("#live").get_attribute("hx-get")
     running_desk.mark()
-    expect(page.locator("#live")).not_to_have_attribute("hx-get", "", timeout=5000)
-    page.wait_for_function("old => document.querySelector('#live').innerText !== old", arg=page.inner_text("#live"))
+    page.wait_for_function("old => document.querySelector('#live').getAttribute('hx-get') !== old", arg=version)
+    age = page.locator("[id^=mark-] .age").first
+    young = age.inner_text()
+    expect(age).not_to_have_text(young)  # it ticks by itself
     expect(button).to_be_focused()
     assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
 
@@ -179,6 +179,7 @@ def test_keys_lead_but_never_act(open_page, running_desk):
     before = count_orders(running_desk)
     page = open_page("/")
     page.locator("#portfolio-1").click()
+    page.wait_for_url("**/positions/")
     page.keyboard.press("g")
     page.keyboard.press("o")
     page.wait_for_url("**/orders/")
@@ -196,7 +197,7 @@ def test_keys_lead_but_never_act(open_page, running_desk):
 def test_an_ended_session_says_so_and_keeps_what_was_typed(open_page):
     page = open_page(TICKET)
     fill_in(page, quantity="7")
-    page.context.clear_cookies()
+    page.context.clear_cookies(name="sessionid")
     page.get_by_label("Quantity").press("End")
     expect(page.get_by_role("dialog", name="Signed out")).to_be_visible(timeout=6000)
     page.get_by_role("button", name="Stay on this page").click()

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from brokers.enums import OrderStatus, OrderType, Side, TimeInForce
+from brokers.enums import OrderStatus, Side, TimeInForce
 from brokers.errors import AccountUnknown, BrokerUnavailable, OrderRejected
 from brokers.messages import OrderChange
 from brokers.models import SimulatedAccount, SimulatedOrder
