@@ -96,9 +96,7 @@ def reset(
     return _key(successor)
 
 
-def change_settings(
-    key: AccountKey, *, changes: Mapping[str, Any], preset: str | None = None, now: datetime
-) -> int:
+def change_settings(key: AccountKey, *, changes: Mapping[str, Any], preset: str | None = None, now: datetime) -> int:
     """Change how a simulated account's market behaves towards later orders; returns the settings' version."""
     account = accounts.change_settings(_caught_up(key, now=now), changes=changes, preset=preset)
     return account.settings_version

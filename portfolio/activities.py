@@ -126,7 +126,7 @@ def book_cash_in_lieu(book: BatchBook, portfolio: Portfolio, report: ActivityRep
     trades = holders(book, portfolio, instrument)
     newest_first = sorted(
         ((lot, trade) for trade in trades for lot in trade.lots[instrument.pk]),
-        key=lambda pair: (pair[0].row.opened_at, pair[0].row.pk or 0),
+        key=lambda pair: (pair[0].opened_at, pair[0].pk or 0),
         reverse=True,
     )
     releases = close_fifo([lot.units for lot, _ in newest_first], fraction)

@@ -3,9 +3,12 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
-from brokers.batch_rows import insert_rows, update_rows
+from django.db.models import BigIntegerField, ExpressionWrapper, F, QuerySet
+
+from brokers.batch_rows import insert_rows, insert_units, update_rows, update_units
 from brokers.models import Instrument
 from brokers.money import money_units, money_value, quantity_units, quantity_value
 from portfolio.accounting.lots import LotUnits
@@ -16,12 +19,17 @@ from portfolio.models import Fill, Lot, Portfolio, Position, Trade, TradeLeg
 
 @dataclass(slots=True)
 class OpenLot:
-    """A lot row with its numbers as units; `is_new` until it is inserted."""
+    """A lot's numbers as units; a new one has no key yet, but the fill that opened it."""
 
-    row: Lot
     units: LotUnits
-    is_new: bool = False
+    opened_at: datetime
+    pk: int | None = None
+    opening_fill: Fill | None = None
     is_changed: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        return self.pk is None
 
 
 @dataclass(slots=True)
@@ -73,13 +81,24 @@ class BatchBook:
         for trade in Trade.objects.filter(portfolio_id__in=keys).exclude(status=TradeStatus.CLOSED).order_by("pk"):
             by_id[trade.pk] = OpenTrade(trade)
             self.trades[trade.portfolio_id].append(by_id[trade.pk])
-        legs = {}
-        for leg in TradeLeg.objects.filter(trade__portfolio_id__in=keys).exclude(trade__status=TradeStatus.CLOSED):
-            by_id[leg.trade_id].legs[leg.instrument_id] = legs[leg.pk] = leg
-        for lot in Lot.objects.filter(portfolio_id__in=keys).exclude(remaining=0).order_by("opened_at", "pk"):
-            by_id[legs[lot.trade_leg_id].trade_id].lots[lot.instrument_id].append(OpenLot(lot, lot_units(lot)))
+        legs = {leg.pk: leg for leg in open_legs(keys)}
+        for leg in legs.values():
+            by_id[leg.trade_id].legs[leg.instrument_id] = leg
+        self.name_instruments(legs.values())
+        for pk, leg_id, instrument_id, opened_at, *units in open_lots(keys):
+            lot = OpenLot(LotUnits(*units), opened_at, pk)
+            by_id[legs[leg_id].trade_id].lots[instrument_id].append(lot)
         for position in Position.objects.filter(portfolio_id__in=keys):
             self.positions[position.portfolio_id, position.instrument_id] = position
+
+    def name_instruments(self, legs: Collection[TradeLeg]) -> None:
+        """Give legs their instruments at once: a trade that closes asks each leg for its multiplier."""
+        known = {row.pk: row for row in self.instruments.values()}
+        missing = {leg.instrument_id for leg in legs} - known.keys()
+        if missing:
+            known |= Instrument.objects.in_bulk(missing)
+        for leg in legs:
+            leg.instrument = known[leg.instrument_id]
 
     def position(self, portfolio: Portfolio, instrument: Instrument) -> Position:
         key = (portfolio.pk, instrument.pk)
@@ -111,17 +130,8 @@ class BatchBook:
     def add_lot(self, trade: OpenTrade, fill: Fill, *, quantity: int, cost: int, multiplier: int) -> None:
         """Open a lot of a fill's signed quantity at its cost."""
         price = average_price(cost=cost, quantity=quantity, multiplier=multiplier)
-        row = Lot(
-            user_id=fill.user_id,
-            trade_leg=trade.legs[fill.instrument_id],
-            portfolio=fill.portfolio,
-            instrument=fill.instrument,
-            opening_fill=fill,
-            opened_at=fill.executed_at,
-        )
-        trade.lots[fill.instrument_id].append(
-            OpenLot(row, LotUnits(quantity=quantity, remaining=quantity, cost=cost, price=price), is_new=True)
-        )
+        units = LotUnits(quantity=quantity, remaining=quantity, cost=cost, price=price)
+        trade.lots[fill.instrument_id].append(OpenLot(units, fill.executed_at, opening_fill=fill))
 
     def move_position(
         self, portfolio: Portfolio, instrument: Instrument, *, quantity: int, cost: int, realized: int
@@ -150,16 +160,11 @@ class BatchBook:
         self.write_positions()
 
     def write_lots(self, trades: list[OpenTrade]) -> None:
-        lots = [lot for trade in trades for group in trade.lots.values() for lot in group]
-        dirty = [lot for lot in lots if lot.is_new or lot.is_changed]
-        for lot in dirty:
-            lot.row.quantity, lot.row.remaining = (
-                quantity_value(lot.units.quantity),
-                quantity_value(lot.units.remaining),
-            )
-            lot.row.cost, lot.row.price = money_value(lot.units.cost), money_value(lot.units.price)
-        insert_rows([lot.row for lot in dirty if lot.is_new])
-        update_rows([lot.row for lot in dirty if not lot.is_new], LOT_FIELDS, guard=None)
+        lots = [(lot, trade) for trade in trades for group in trade.lots.values() for lot in group]
+        new = [(lot, trade.legs[lot.opening_fill.instrument_id]) for lot, trade in lots if lot.opening_fill]
+        insert_units(Lot, NEW_LOT_COLUMNS, [new_lot_values(lot, leg) for lot, leg in new])
+        changed = [lot for lot, _ in lots if lot.is_changed and not lot.is_new]
+        update_units(Lot, LOT_COLUMNS, [(*lot_values(lot), lot.pk) for lot in changed])
 
     def write_positions(self) -> None:
         rows = [self.positions[key] for key in sorted(self.position_changed)]
@@ -171,16 +176,33 @@ TRADE_FIELDS = (
     "status", "closed_at", "close_reason", "outcome", "realized_pnl", "commission", "fees"
 )  # fmt: skip
 LEG_FIELDS = ("open_quantity", "entered_quantity", "exited_quantity", "average_entry", "average_exit")
-LOT_FIELDS = ("quantity", "remaining", "cost", "price")
+LOT_COLUMNS = ("quantity", "remaining", "cost", "price")
+NEW_LOT_COLUMNS = (
+    "user_id", "trade_leg_id", "portfolio_id", "instrument_id", "opening_fill_id", "opened_at", *LOT_COLUMNS
+)  # fmt: skip
 POSITION_FIELDS = (
     "quantity", "cost", "average_cost", "realized_pnl", "mark_reason", "market_value", "unrealized_pnl"
 )  # fmt: skip
 
 
-def lot_units(lot: Lot) -> LotUnits:
-    return LotUnits(
-        quantity=quantity_units(lot.quantity),
-        remaining=quantity_units(lot.remaining),
-        cost=money_units(lot.cost),
-        price=money_units(lot.price),
-    )
+def open_legs(portfolio_ids: list[int]) -> QuerySet[TradeLeg]:
+    return TradeLeg.objects.filter(trade__portfolio_id__in=portfolio_ids).exclude(trade__status=TradeStatus.CLOSED)
+
+
+def open_lots(portfolio_ids: list[int]) -> QuerySet[Lot, tuple]:
+    """Lots that hold something, the oldest first, as plain tuples with their numbers in raw units."""
+    units = {f"{name}_units": ExpressionWrapper(F(name), BigIntegerField()) for name in LOT_COLUMNS}
+    rows = Lot.objects.filter(portfolio_id__in=portfolio_ids).exclude(remaining=0).order_by("opened_at", "pk")
+    return rows.values_list("pk", "trade_leg_id", "instrument_id", "opened_at", *units.values())
+
+
+def lot_values(lot: OpenLot) -> tuple[int, int, int, int]:
+    return lot.units.quantity, lot.units.remaining, lot.units.cost, lot.units.price
+
+
+def new_lot_values(lot: OpenLot, leg: TradeLeg) -> tuple[object, ...]:
+    fill = lot.opening_fill
+    assert fill is not None
+    return (
+        fill.user_id, leg.pk, fill.portfolio_id, fill.instrument_id, fill.pk, lot.opened_at, *lot_values(lot)
+    )  # fmt: skip

@@ -15,6 +15,8 @@ from brokers.batch_rows import insert_rows
 from portfolio.models import JournalEntry, JournalHead
 
 GENESIS = "0" * 64
+AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -87,36 +89,22 @@ def chain(head: JournalHead, facts: Sequence[Fact]) -> list[JournalEntry]:
     """Give each fact its number and hash, and move the head in memory."""
     entries = []
     for fact in facts:
-        sequence = head.sequence + 1
-        cause = fact.cause.sequence if isinstance(fact.cause, Fact) else fact.cause
-        content = canonical(
-            sequence=sequence,
-            user=fact.user_id,
-            portfolio=fact.portfolio_id,
+        entry = JournalEntry(
+            user_id=fact.user_id,
+            portfolio_id=fact.portfolio_id,
+            sequence=head.sequence + 1,
             name=fact.name,
             subject=fact.subject,
             data=plain(fact.data),
             actor=fact.actor,
-            cause=cause,
+            cause=fact.cause.sequence if isinstance(fact.cause, Fact) else fact.cause,
             at=fact.at,
+            previous_hash=head.hash,
         )
-        entries.append(
-            JournalEntry(
-                user_id=fact.user_id,
-                portfolio_id=fact.portfolio_id,
-                sequence=sequence,
-                name=fact.name,
-                subject=fact.subject,
-                data=plain(fact.data),
-                actor=fact.actor,
-                cause=cause,
-                at=fact.at,
-                previous_hash=head.hash,
-                hash=link(head.hash, content),
-            )
-        )
-        fact.sequence = head.sequence = sequence
-        head.hash = entries[-1].hash
+        entry.hash = entry_hash(entry, head.hash)
+        entries.append(entry)
+        fact.sequence = head.sequence = entry.sequence
+        head.hash = entry.hash
     return entries
 
 
@@ -145,7 +133,7 @@ def link(previous_hash: str, content: bytes) -> str:
 
 def canonical(**content: Any) -> bytes:
     """UTF-8 JSON, keys sorted, no spaces; decimals as strings, times ISO 8601 UTC with microseconds."""
-    return json.dumps(plain(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return ENCODER.encode(plain(content)).encode()
 
 
 def digest(**row: Any) -> str:
@@ -155,6 +143,17 @@ def digest(**row: Any) -> str:
 
 def plain(value: Any) -> Any:
     """Turn a value into what JSON stores; floats are refused because they are not exact."""
+    kind = type(value)
+    if kind in AS_THEY_ARE:
+        return value
+    if kind is dict:
+        return {key if type(key) is str else str(key): plain(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [plain(item) for item in value]
+    return plain_other(value)
+
+
+def plain_other(value: Any) -> Any:
     if isinstance(value, float):
         raise TypeError(f"The journal takes no floats: {value!r}.")
     if isinstance(value, Decimal):
@@ -165,9 +164,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
-    if value is None or isinstance(value, bool | int):
-        return value
-    return str(value)
+    return value if isinstance(value, int) else str(value)
 
 
 def after(*, user_id: int, sequence: int, limit: int = 500) -> "QuerySet[JournalEntry]":

@@ -73,7 +73,7 @@ def legs_and_lots(trade: OpenTrade) -> Iterator[tuple[object, dict[str, Decimal 
     for leg in TradeLeg.objects.filter(trade_id=trade.row.pk).order_by("pk"):
         made = trade.legs[leg.instrument_id]
         yield leg, {name: getattr(made, name) for name in LEG_COLUMNS}
-    by_fill = {lot.row.opening_fill.pk: lot.units for lots in trade.lots.values() for lot in lots}
+    by_fill = {lot.opening_fill.pk: lot.units for lots in trade.lots.values() for lot in lots}
     for lot in Lot.objects.filter(trade_leg__trade_id=trade.row.pk).order_by("pk"):
         units = by_fill[lot.opening_fill_id]
         yield (

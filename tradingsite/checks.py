@@ -123,13 +123,15 @@ def _powers_of_role(connection: BaseDatabaseWrapper) -> str:
 def _trigger_messages(connection: BaseDatabaseWrapper) -> list[CheckMessage]:
     # Imported here: checks are registered before the applications' models are known.
     from brokers import append_only
+    from portfolio import owner_keys
 
-    missing = append_only.missing_triggers(connection)
+    missing = append_only.missing_triggers(connection) + owner_keys.absent(connection)
     if not missing:
         return []
     return [
         Error(
-            f"{len(missing)} triggers that keep booked rows unchanged are missing: {', '.join(missing)}.",
+            f"{len(missing)} guards that keep booked rows unchanged and owners apart are missing: "
+            f"{', '.join(missing)}.",
             hint="Run `python manage.py migrate`, which re-creates them.",
             id="tradingsite.E005",
         )

@@ -143,9 +143,7 @@ def reset(
     """Archive an account and open the next generation of it; the same `event_id` returns the same successor."""
     with transaction.atomic():
         old = archive(account_id, now=now)
-        return open(
-            event_id=event_id, cash=cash, preset=preset, seed=seed, now=now, generation=old.generation + 1
-        )
+        return open(event_id=event_id, cash=cash, preset=preset, seed=seed, now=now, generation=old.generation + 1)
 
 
 def locked(account_id: uuid.UUID) -> SimulatedAccount:

@@ -71,9 +71,7 @@ class SimulatedBroker:
         return list(submission.submit_many(self.account_id, new_orders, now=self.now, market=self.market))
 
     def replace(self, venue_order_id: str, change: OrderChange) -> OrderReport:
-        return submission.replace_order(
-            self.account_id, venue_order_id, change, now=self.now, market=self.market
-        )
+        return submission.replace_order(self.account_id, venue_order_id, change, now=self.now, market=self.market)
 
     def cancel(self, venue_order_id: str) -> OrderReport:
         return submission.cancel(self.account_id, venue_order_id, now=self.now, market=self.market)

@@ -8,8 +8,7 @@ from datetime import datetime
 from django.db import DatabaseError, transaction
 
 from brokers.market_data import calendar
-from brokers.market_data.calendar import Session
-from brokers.simulator import book_rows
+from brokers.simulator import book_rows, book_writing
 from brokers.simulator.book import AccountBook
 from brokers.simulator.market import Market
 from brokers.simulator.passage import Passage
@@ -40,14 +39,14 @@ def _advance_batch(account_ids: Sequence[uuid.UUID], *, now: datetime, market: M
         with transaction.atomic():
             books = book_rows.lock_accounts(account_ids, skip_locked=True)
             carried = carry(books, now=now, market=market)
-            book_rows.write(carried)
+            book_writing.write(carried)
         return {book.account_id: book.matched_until for book in carried}
-    except (DatabaseError, book_rows.AccountChanged) as error:
+    except (DatabaseError, book_writing.AccountChanged) as error:
         if len(account_ids) > 1:
             logger.warning("A batch of %s accounts is tried again one by one: %s", len(account_ids), error)
             return _one_by_one(account_ids, now=now, market=market)
         logger.exception("Could not write simulated account %s", account_ids[0])
-        book_rows.mark_failed(account_ids[0], f"The account could not be written: {error}")
+        book_writing.mark_failed(account_ids[0], f"The account could not be written: {error}")
         return {}
 
 
@@ -81,11 +80,3 @@ def reach(matched_until: datetime, now: datetime) -> datetime:
     ends = [each.extended_end for each in calendar.sessions(day, calendar.new_york_date(now))]
     ahead = [end for end in ends if end > matched_until]
     return min(now, ahead[SESSIONS_PER_CALL - 1]) if len(ahead) > SESSIONS_PER_CALL else now
-
-
-def session_around(now: datetime) -> Session | None:
-    """Return the session of today, extended hours included, in which this instant lies."""
-    session = calendar.session(calendar.new_york_date(now))
-    if session is None or not session.pre_open_start <= now <= session.extended_end:
-        return None
-    return session

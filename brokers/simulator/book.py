@@ -201,10 +201,10 @@ class AccountBook:
     """
     One account: what it has, what works, and what happened to it in this batch.
 
-    `target` is how far this batch carries it; `is_worth_moving` whether its row must say so although
-    nothing happened. `is_open`: orders and positions have been read. `charges` is what an order was charged in a session,
-    `used` (instrument, epoch second, quantity) what the account traded lately, `month_units` what it traded
-    in a New York month (year, month).
+    `target` is how far this batch carries it; `is_worth_moving` whether its row must say so although nothing
+    happened. `is_open`: orders and positions have been read. `charges` is what an order was charged in a
+    session, `used` (instrument, epoch second, quantity) what the account traded lately, `month_units` what
+    it traded in a New York month (year, month).
     """
 
     pk: int

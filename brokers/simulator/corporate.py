@@ -36,9 +36,7 @@ def apply_split(
     exact = holding.quantity_units * event.ratio_to
     whole, left_over = _split_quantity(exact, event.ratio_from, traded)
     holding.quantity_units = whole
-    holding.average_price_units = money.divide_half_away(
-        holding.average_price_units * event.ratio_from, event.ratio_to
-    )
+    holding.average_price_units = money.divide_half_away(holding.average_price_units * event.ratio_from, event.ratio_to)
     holding.is_changed = True
     book.activities.append(
         BookedActivity(

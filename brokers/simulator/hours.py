@@ -63,9 +63,7 @@ def life(
         starts = session.open
     elif time_in_force is TimeInForce.CLS:
         starts = session.close
-    return Life(
-        starts, _end(time_in_force, session, extended_hours=extended_hours, expires_on=expires_on, now=now)
-    )
+    return Life(starts, _end(time_in_force, session, extended_hours=extended_hours, expires_on=expires_on, now=now))
 
 
 def auction_window(time_in_force: TimeInForce, now: datetime) -> Window:

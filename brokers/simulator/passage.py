@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from brokers.market_data import calendar
-from brokers.simulator import book_rows, catch_up, sweep
+from brokers.simulator import book_rows, book_writing, catch_up, sweep
 from brokers.simulator.book import AccountBook
-from brokers.simulator.catch_up import Batch, Stretch
 from brokers.simulator.market import Market
+from brokers.simulator.stretch import Batch, Stretch, epoch, stretches, tape_of
 from brokers.simulator.tape import Tape
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Passage:
         except Exception as error:
             logger.exception("Could not carry simulated account %s", book.account_id)
             self.failed.add(book.pk)
-            book_rows.mark_failed(book.account_id, f"Stopped at {book.matched_until}: {error}")
+            book_writing.mark_failed(book.account_id, f"Stopped at {book.matched_until}: {error}")
 
     # ------------------------------------------------------------------ the market
 
@@ -145,13 +145,13 @@ class Passage:
         try:
             found = self.batch.market.observations(
                 self.batch.instruments[instrument].symbol,
-                after=int(after.timestamp() // 1),
-                until=int(until.timestamp() // 1),
+                after=epoch(after),
+                until=epoch(until),
             )
         except LookupError:
             self.batch.unknown.add(instrument)
             return None
-        return catch_up.tape_of(found, session, self.batch.market)
+        return tape_of(found, session, self.batch.market)
 
     def _instruments(self) -> dict[int, book_rows.Traded]:
         wanted = self.resting.instruments()
@@ -159,22 +159,6 @@ class Passage:
             wanted |= book.holdings.keys()
             wanted |= {promise.instrument_id for promise in book.promises}
         return book_rows.read_instruments(wanted) if wanted else {}
-
-
-def stretches(start: datetime, end: datetime) -> list[Stretch]:
-    """Cut time into pieces of at most one session each; the last ends at `end`."""
-    found: list[Stretch] = []
-    days = calendar.sessions(calendar.new_york_date(start), calendar.new_york_date(end))
-    for session in days:
-        if session.extended_end <= start:
-            continue
-        until = min(session.extended_end, end)
-        if start < until:
-            found.append(Stretch(start=start, end=until, session=session))
-            start = until
-    if start < end:
-        found.append(Stretch(start=start, end=end, session=None))
-    return found
 
 
 def _crosses_session(book: AccountBook) -> bool:

@@ -133,9 +133,7 @@ def order_report(order: SimulatedOrder, *, account_id: uuid.UUID) -> OrderReport
         reason=order.reason_text,
         waiting_for="" if state.is_final else order.waiting_for,
         expires_at=order.expires_at,
-        replaced_by=next((each.client_order_id for each in order.replacements.all()), "")
-        if is_replaced
-        else "",
+        replaced_by=next((each.client_order_id for each in order.replacements.all()), "") if is_replaced else "",
         warnings=tuple(order.warnings),
     )
 

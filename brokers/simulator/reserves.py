@@ -72,9 +72,7 @@ def estimate(
     if price is None:
         return None
     notional = _notional(asked, price)
-    costs = _costs(
-        asked, price, settings=settings, rates=rates, trade_date=trade_date, month_units=month_units
-    )
+    costs = _costs(asked, price, settings=settings, rates=rates, trade_date=trade_date, month_units=month_units)
     is_free = asked.side is Side.SELL and asked.effect is PositionEffect.CLOSE
     total = 0 if is_free else money.round_up_to_cent(notional + costs.total_units)
     return Estimate(
@@ -102,9 +100,7 @@ def remaining_reserve(reserve_units: int, *, before_units: int, after_units: int
     """Return what an order still reserves when of `before_units` to fill only `after_units` are left."""
     if after_units <= 0 or before_units <= 0:
         return 0
-    return min(
-        reserve_units, money.round_up_to_cent(money.divide_up(reserve_units * after_units, before_units))
-    )
+    return min(reserve_units, money.round_up_to_cent(money.divide_up(reserve_units * after_units, before_units)))
 
 
 def buying_power(*, cash_units: int, reserved_units: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from statistics import stdev
 
 import numpy as np
@@ -73,9 +74,7 @@ class StoredPrices:
         session = calendar.latest_open(now)
         last = session.date if session.close <= now else calendar.previous_session(session.date).date
         close = (
-            Bar.objects.filter(
-                instrument=self._instrument(symbol), timeframe=Timeframe.DAY, session_date__lte=last
-            )
+            Bar.objects.filter(instrument=self._instrument(symbol), timeframe=Timeframe.DAY, session_date__lte=last)
             .order_by("-session_date")
             .values_list("close", flat=True)
             .first()
@@ -135,16 +134,13 @@ def _units(price) -> int:
     return 0 if price is None else money.money_units(price)
 
 
-def _statistics(
-    bars: Sequence[tuple[date, object, int]], events: Sequence[MarketEvent]
-) -> tuple[float, float]:
+def _statistics(bars: Sequence[tuple[date, object, int]], events: Sequence[MarketEvent]) -> tuple[float, float]:
     """Work out deviation and mean volume from (date, close, volume), newest first; closes undo splits."""
     if len(bars) < 3:
         return 0.0, 0.0
     splits = {to_date(e.ex_ordinal): e.ratio_to / e.ratio_from for e in events if e.kind == "SPLIT"}
     returns = [
-        float(np.log(float(newer[1]) * splits.get(newer[0], 1.0) / float(older[1])))
-        for newer, older in zip(bars, bars[1:], strict=False)
+        float(np.log(float(newer[1]) * splits.get(newer[0], 1.0) / float(older[1]))) for newer, older in pairwise(bars)
     ]
     volumes = [volume for _, _, volume in bars[:STATISTICS_SESSIONS]]
     return stdev(returns), sum(volumes) / len(volumes)

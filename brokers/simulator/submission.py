@@ -5,7 +5,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,50 +16,21 @@ from brokers import money
 from brokers.enums import (
     AccountStatus,
     InstrumentKind,
-    OrderType,
-    PositionEffect,
-    Side,
     SimulatedOrderState,
     TimeInForce,
 )
 from brokers.errors import AccountUnknown, BrokerUnavailable, OrderRejected, Refusal
 from brokers.market_data import calendar
-from brokers.messages import InstrumentFacts, NewOrder, OrderChange, OrderPreview, OrderReport
-from brokers.models import Instrument, SimulatedAccount, SimulatedOrder
-from brokers.simulator import batch, book_rows, catch_up, chance, hours, reporting, reserves, validation
+from brokers.messages import NewOrder, OrderChange, OrderPreview, OrderReport
+from brokers.models import SimulatedAccount, SimulatedOrder
+from brokers.simulator import batch, book_rows, book_writing, catch_up, chance, hours, reporting
 from brokers.simulator.book import AccountBook, WorkingOrder, venue_order_id
-from brokers.simulator.catch_up import Batch, Stretch
 from brokers.simulator.market import Market
-from brokers.simulator.reserves import Asked, Estimate
-from brokers.simulator.terms import OrderTerms
-from brokers.simulator.trailing import stop_price
-from brokers.simulator.validation import RestingOrder, Surroundings
+from brokers.simulator.order_checks import Checked, OrderChecks, optional_units, optional_value
+from brokers.simulator.stretch import Batch, stretch_at
 
 RETRY_SECONDS = 1
 _SHARE_KINDS = (InstrumentKind.EQUITY, InstrumentKind.ETF)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """What is known of a price at a moment, in units; None where there is none. `ask` only in an open market."""
-
-    last: int | None
-    ask: int | None
-    average_daily_volume: int | None
-
-
-NO_QUOTE = Quote(last=None, ask=None, average_daily_volume=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What the venue thinks of an order before it takes it."""
-
-    refusals: tuple[Refusal, ...]
-    warnings: tuple[str, ...]
-    effect: PositionEffect
-    instrument: Instrument | None
-    estimate: Estimate | None
 
 
 def submit_many(
@@ -73,7 +44,7 @@ def submit_many(
     BrokerUnavailable when the account has not caught up; then nothing was taken.
     """
     with transaction.atomic():
-        desk = _Desk.at(account_id, now=now, market=market)
+        desk = _Desk.caught_up(account_id, now=now, market=market)
         taken = [desk.take(new_order) for new_order in new_orders]
         desk.settle()
     return [desk.answer(outcome) for outcome in taken]
@@ -82,10 +53,10 @@ def submit_many(
 def preview(account_id: uuid.UUID, new_order: NewOrder, *, now: datetime, market: Market) -> OrderPreview:
     """Return what the venue would say to an order now, with its estimated price and costs; writes nothing."""
     with transaction.atomic():
-        desk = _Desk.at(account_id, now=now, market=market)
+        desk = _Desk.caught_up(account_id, now=now, market=market)
         desk.save()
-        checked = desk.check(new_order)
-        power = desk.buying_power()
+        checked = desk.checks.check(new_order)
+        power = desk.checks.buying_power()
     found = checked.estimate
     return OrderPreview(
         refusals=checked.refusals,
@@ -106,7 +77,7 @@ def cancel(account_id: uuid.UUID, order_id: str, *, now: datetime, market: Marke
     Raises OrderRejected when the account has no such order.
     """
     with transaction.atomic():
-        desk = _Desk.at(account_id, now=now, market=market)
+        desk = _Desk.caught_up(account_id, now=now, market=market)
         working = desk.find(order_id)
         if working is not None:
             desk.cancel(working)
@@ -124,7 +95,7 @@ def replace_order(
     OrderRejected when the old one is over (ORDER_NOT_OPEN) or the new one is refused; then the old stands.
     """
     with transaction.atomic():
-        desk = _Desk.at(account_id, now=now, market=market)
+        desk = _Desk.caught_up(account_id, now=now, market=market)
         taken = desk.replace(order_id, change)
         desk.settle()
     answer = desk.answer(taken)
@@ -143,10 +114,10 @@ class _Desk:
         self.market = market
         self.settings = book_rows.settings_of(account.settings)
         self.rates = book_rows.fee_rates()
-        self.quotes: dict[str, Quote] = {}
+        self.checks = OrderChecks(account, book, now=at, market=market, settings=self.settings, rates=self.rates)
 
     @classmethod
-    def at(cls, account_id: uuid.UUID, *, now: datetime, market: Market) -> "_Desk":
+    def caught_up(cls, account_id: uuid.UUID, *, now: datetime, market: Market) -> "_Desk":
         """Lock an account and carry it to now. Raises AccountUnknown and BrokerUnavailable."""
         account = SimulatedAccount.objects.filter(account_id=account_id).first()
         if account is None:
@@ -162,93 +133,10 @@ class _Desk:
         known = SimulatedOrder.objects.filter(account=self.account, client_order_id=new_order.client_order_id).first()
         if known is not None and known.request_hash == request_hash(new_order):
             return known
-        checked = self.check(new_order, is_id_taken=known is not None)
+        checked = self.checks.check(new_order, is_id_taken=known is not None)
         if checked.refusals:
             return OrderRejected(checked.refusals)
         return self._write(new_order, checked)
-
-    def check(self, new_order: NewOrder, *, is_id_taken: bool = False) -> Checked:
-        """Ask every rule of the venue, the money last."""
-        instrument = _instrument(new_order.symbol)
-        quote = self._quote(instrument)
-        around = self._surroundings(new_order, instrument, quote, is_id_taken=is_id_taken)
-        effect = validation.position_effect(new_order, position=around.position)
-        refusals = validation.refusals(new_order, around)
-        if refusals:
-            return Checked(refusals=refusals, warnings=(), effect=effect, instrument=instrument, estimate=None)
-        estimate = self._estimate(new_order, instrument, quote, effect)
-        if estimate is None:
-            refusals = (Refusal("SYMBOL_NOT_TRADABLE", f"There is no price of {new_order.symbol} to reckon with."),)
-        else:
-            refusals = validation.buying_power_refusal(
-                new_order, reserve_units=estimate.reserve_units, buying_power_units=self.buying_power()
-            )
-        warnings = validation.warnings(new_order, around)
-        return Checked(refusals=refusals, warnings=warnings, effect=effect, instrument=instrument, estimate=estimate)
-
-    def buying_power(self) -> int:
-        return reserves.buying_power(cash_units=self.book.cash_units, reserved_units=self.book.reserved_units())
-
-    def _surroundings(
-        self, new_order: NewOrder, instrument: Instrument | None, quote: Quote, *, is_id_taken: bool
-    ) -> Surroundings:
-        pk = 0 if instrument is None else instrument.pk
-        return Surroundings(
-            now=self.at,
-            account_status=AccountStatus(self.account.status),
-            account_kind=self.book.kind,
-            may_short=self.account.may_short,
-            instrument=None if instrument is None else facts_of(instrument),
-            settings=self.settings,
-            last=None if quote.last is None else money.money_value(quote.last),
-            position=money.quantity_value(self.book.position_units(pk)),
-            held=money.quantity_value(self.book.held_units(pk)),
-            average_daily_volume=None if quote.average_daily_volume is None else Decimal(quote.average_daily_volume),
-            is_client_order_id_taken=is_id_taken,
-            resting=tuple(_resting(order) for order in self.book.working() if order.instrument_id == pk),
-        )
-
-    def _estimate(
-        self, new_order: NewOrder, instrument: Instrument, quote: Quote, effect: PositionEffect
-    ) -> Estimate | None:
-        asked = Asked(
-            kind=InstrumentKind(instrument.kind),
-            side=new_order.side,
-            effect=effect,
-            order_type=new_order.order_type,
-            quantity_units=_units(new_order.quantity, money.quantity_units),
-            notional_units=_units(new_order.notional, money.money_units),
-            limit_units=_units(new_order.limit_price, money.money_units),
-            stop_units=self._stop(new_order, instrument, quote),
-            ask_units=quote.ask,
-            last_units=quote.last,
-            multiplier=instrument.multiplier,
-        )
-        return reserves.estimate(
-            asked, settings=self.settings, rates=self.rates, trade_date=calendar.new_york_date(self.at)
-        )
-
-    def _stop(self, new_order: NewOrder, instrument: Instrument, quote: Quote) -> int | None:
-        """Return an order's stop; of a trailing one, where it would stand if it started at the last price."""
-        if new_order.order_type is not OrderType.TRAILING_STOP:
-            return _units(new_order.stop_price, money.money_units)
-        if quote.last is None:
-            return None
-        terms = OrderTerms(
-            side=new_order.side,
-            order_type=new_order.order_type,
-            trail_amount_units=_units(new_order.trail_amount, money.money_units),
-            trail_percent_units=_units(new_order.trail_percent, money.money_units),
-            watermark_units=quote.last,
-        )
-        return stop_price(terms, increments=book_rows.traded(instrument).increments)
-
-    def _quote(self, instrument: Instrument | None) -> Quote:
-        if instrument is None:
-            return NO_QUOTE
-        if instrument.symbol not in self.quotes:
-            self.quotes[instrument.symbol] = quote_at(self.market, instrument.symbol, self.at)
-        return self.quotes[instrument.symbol]
 
     # -------------------------------------------------------------- writing
 
@@ -271,12 +159,12 @@ class _Desk:
             effect=checked.effect,
             order_type=new_order.order_type,
             time_in_force=new_order.time_in_force,
-            quantity_units=_units(new_order.quantity, money.quantity_units),
-            notional_units=_units(new_order.notional, money.money_units),
-            limit_units=_units(new_order.limit_price, money.money_units),
-            stop_units=_units(new_order.stop_price, money.money_units),
-            trail_amount_units=_units(new_order.trail_amount, money.money_units),
-            trail_percent_units=_units(new_order.trail_percent, money.money_units),
+            quantity_units=optional_units(new_order.quantity, money.quantity_units),
+            notional_units=optional_units(new_order.notional, money.money_units),
+            limit_units=optional_units(new_order.limit_price, money.money_units),
+            stop_units=optional_units(new_order.stop_price, money.money_units),
+            trail_amount_units=optional_units(new_order.trail_amount, money.money_units),
+            trail_percent_units=optional_units(new_order.trail_percent, money.money_units),
             extended_hours=new_order.extended_hours,
             state=SimulatedOrderState.ACCEPTED,
             accepted_at=self.at,
@@ -363,10 +251,10 @@ class _Desk:
             order_type=old.order_type,
             time_in_force=old.time_in_force,
             quantity=money.quantity_value(old.remaining_units),
-            limit_price=_value(old.limit_units),
-            stop_price=_value(old.stop_units),
-            trail_amount=_value(old.trail_amount_units),
-            trail_percent=_value(old.trail_percent_units),
+            limit_price=optional_value(old.limit_units),
+            stop_price=optional_value(old.stop_units),
+            trail_amount=optional_value(old.trail_amount_units),
+            trail_percent=optional_value(old.trail_percent_units),
             expires_on=calendar.new_york_date(old.expires_at) if is_gtd else None,
             extended_hours=old.extended_hours,
         )
@@ -379,17 +267,15 @@ class _Desk:
 
     def settle(self) -> None:
         """Let new orders that are active have their first look at the market, and write everything."""
-        session = batch.session_around(self.at)
-        stretch = Stretch(start=self.at, end=self.at, session=session)
         wanted = {order.instrument_id for order in self.book.orders.values()}
         around = Batch(market=self.market, instruments=book_rows.read_instruments(wanted), rates=self.rates)
         self.book.target = self.at
         book_rows.read_details([self.book])
-        catch_up.carry(self.book, stretch, around)
+        catch_up.carry(self.book, stretch_at(self.at), around)
         self.save()
 
     def save(self) -> None:
-        book_rows.write([self.book])
+        book_writing.write([self.book])
 
     def answer(self, outcome: WorkingOrder | SimulatedOrder | OrderRejected) -> OrderReport | OrderRejected:
         if isinstance(outcome, OrderRejected):
@@ -420,46 +306,10 @@ def _locked_book(account_id: uuid.UUID, *, now: datetime, market: Market) -> Acc
     return book
 
 
-def quote_at(market: Market, symbol: str, at: datetime) -> Quote:
-    """Return last price, ask and average volume of a symbol; nothing for one the market does not know."""
-    second = int(at.timestamp() // 1)
-    try:
-        seen = market.observation_at(symbol, at=second)
-        day = calendar.new_york_date(at)
-        _, volume = market.daily_statistics(symbol, before_ordinal=day.toordinal() - catch_up.EPOCH_ORDINAL)
-    except LookupError:
-        return NO_QUOTE
-    if seen is None or not len(seen.at):
-        return NO_QUOTE
-    ask = int(seen.ask[0]) if hours.is_open(at) and bool(seen.is_regular[0]) else 0
-    return Quote(last=int(seen.last[0]) or None, ask=ask or None, average_daily_volume=int(volume) or None)
-
-
 def request_hash(new_order: NewOrder) -> str:
     """Return a fingerprint of an order's content: equal content, equal text, however its numbers are written."""
     content = {name: _canonical(value) for name, value in asdict(new_order).items()}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def facts_of(instrument: Instrument) -> InstrumentFacts:
-    """Return what validation must know of an instrument."""
-    return InstrumentFacts(
-        instrument_id=instrument.pk,
-        symbol=instrument.symbol,
-        kind=InstrumentKind(instrument.kind),
-        multiplier=instrument.multiplier,
-        price_increment=instrument.price_increment,
-        is_fractionable=instrument.is_fractionable,
-        is_shortable=instrument.is_shortable,
-        is_active=instrument.is_active,
-    )
-
-
-def _instrument(symbol: str) -> Instrument | None:
-    """Return the active instrument of a symbol, shares first; else the newest that had it."""
-    found = list(Instrument.objects.filter(symbol=symbol).order_by("-is_active", "-pk"))
-    shares = [each for each in found if each.is_active and each.kind in _SHARE_KINDS]
-    return next(iter(shares + found), None)
 
 
 def _row(account_id: uuid.UUID, order_id: str) -> SimulatedOrder:
@@ -483,19 +333,6 @@ def _not_open(account_id: uuid.UUID, order_id: str) -> Refusal:
         f"The order cannot be replaced: it is {row.state.lower().replace('_', ' ')} with {filled:f} filled.",
         measured=row.state,
     )
-
-
-def _resting(order: WorkingOrder) -> RestingOrder:
-    limit = _value(order.limit_units)
-    return RestingOrder(order.client_order_id, Side(order.side), order.order_type, limit)
-
-
-def _units(value: Decimal | None, convert: Any) -> int | None:
-    return None if value is None else convert(value)
-
-
-def _value(units: int | None) -> Decimal | None:
-    return None if units is None else money.money_value(units)
 
 
 def _canonical(value: Any) -> str | None:

@@ -390,10 +390,6 @@ class Migration(migrations.Migration):
             model_name='portfolio',
             constraint=models.UniqueConstraint(fields=('user', 'venue', 'environment', 'account_id'), name='portfolio_account'),
         ),
-        migrations.AddConstraint(
-            model_name='portfolio',
-            constraint=models.UniqueConstraint(fields=('user', 'id'), name='portfolio_owner'),
-        ),
         migrations.AddIndex(
             model_name='ledgertransaction',
             index=models.Index(fields=['user', 'portfolio', '-id'], name='portfolio_l_user_id_765f50_idx'),

@@ -43,7 +43,6 @@ class Portfolio(UserOwned):
             models.UniqueConstraint(
                 fields=["user", "venue", "environment", "account_id"], name="portfolio_account"
             ),
-            models.UniqueConstraint(fields=["user", "id"], name="portfolio_owner"),
         ]
 
     def __str__(self) -> str:

@@ -34,17 +34,16 @@ def digest(shown: Any) -> str:
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
-def done(request: HttpRequest, message: str, *, to: str, link: str = "", is_error: bool = False) -> HttpResponse:
+def done(request: HttpRequest, message: str, *, to: str, link: str = "") -> HttpResponse:
     """
     Report an act: a toast where the person is, or a redirect to `to` with the same sentence.
 
     `link` is the address of what the sentence is about.
     """
     if request.htmx:
-        toast = {"message": message, "link": link, "isError": is_error}
+        toast = {"message": message, "link": link}
         return HttpResponse(status=204, headers={"HX-Trigger": json.dumps({"desk:done": toast})})
-    tags = " ".join(["error" if is_error else "", link]).strip()
-    messages.success(request, message, extra_tags=tags)
+    messages.success(request, message)
     return redirect(to)
 
 

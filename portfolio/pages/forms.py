@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from brokers.enums import OrderType, Side, TimeInForce
 from brokers.money import MONEY_SCALE, QUANTITY_SCALE
+from portfolio.models import User
 from portfolio.queries import Listing
 
 THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?")
@@ -163,3 +165,11 @@ class CloseForm(forms.Form):
 class TradingStateForm(forms.Form):
     action = forms.ChoiceField(choices=[("halt", "Halt"), ("reduce", "Reduce only"), ("resume", "Resume")])
     reason = forms.CharField(max_length=200, required=False)
+
+
+class DisplayForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(choices=[(name, name) for name in sorted(available_timezones())])
+
+    class Meta:
+        model = User
+        fields = ("theme", "red_up", "time_zone")

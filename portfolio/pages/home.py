@@ -1,9 +1,7 @@
 """The first page: every portfolio, what is owned in all, and opening another one."""
 
 from decimal import Decimal
-from zoneinfo import available_timezones
 
-from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -12,11 +10,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from brokers import registry
 from brokers.market_data import clock
 from portfolio import portfolios, queries
-from portfolio.models import User
 from portfolio.pages import answers
 from portfolio.pages import frame as frames
 from portfolio.pages.access import actor, signed_in
-from portfolio.pages.forms import PortfolioForm
+from portfolio.pages.forms import DisplayForm, PortfolioForm
 
 START_CASH = Decimal(100_000)
 PRESET_NAMES = {
@@ -89,14 +86,6 @@ def market_clock(request: HttpRequest) -> HttpResponse:
         "portfolio/_clock.html",
         {"clock": frames.market_clock(), "zone": frames.zone_of(request.user)},
     )
-
-
-class DisplayForm(forms.ModelForm):
-    time_zone = forms.ChoiceField(choices=[(name, name) for name in sorted(available_timezones())])
-
-    class Meta:
-        model = User
-        fields = ("theme", "red_up", "time_zone")
 
 
 @require_http_methods(["GET", "POST"])

@@ -14,7 +14,7 @@ from brokers.market_data import clock
 from portfolio import orders, queries, trades
 from portfolio.enums import CloseReason, Origin
 from portfolio.models import Trade
-from portfolio.pages import answers, sentences
+from portfolio.pages import answers, figures, sentences
 from portfolio.pages import frame as frames
 from portfolio.pages.access import actor, own_portfolio, signed_in
 from portfolio.pages.forms import CloseForm
@@ -57,11 +57,14 @@ def close(request: HttpRequest, trade_id: int) -> HttpResponse:
     if not form.is_valid():
         return _ask(request, trade, form=form, status=422)
     row = queries.trade_row(request.user, trade.pk, now=clock.now())
-    wanted = form.cleaned_data["quantity"]
+    held, wanted = abs(row.quantity) if row else None, form.cleaned_data["quantity"]
+    if held is not None and wanted > held:
+        form.add_error("quantity", f"The trade holds {figures.quantity(held)}; more cannot be closed.")
+        return _ask(request, trade, form=form, status=422)
     try:
         sent = trades.close(
             trade,
-            quantity=None if row is None or wanted == abs(row.quantity) else wanted,
+            quantity=None if held is None or wanted == held else wanted,
             reason=CloseReason.MANUAL,
             key=f"close:{form.cleaned_data['key']}",
             actor=actor(request),

@@ -31,7 +31,10 @@ def change(request: HttpRequest, portfolio_id: int) -> HttpResponse:
     form = TradingStateForm(request.POST)
     if not form.is_valid():
         return render(request, "400.html", {"sentence": "Choose Halt, Reduce only or Resume."}, status=400)
-    message = _change(request, row, **form.cleaned_data)
+    try:
+        message = _change(request, row, **form.cleaned_data)
+    except portfolios.StateUnchanged as error:
+        message = str(error)
     return answers.done(request, message, to=reverse("portfolio:positions", args=[row.pk]))
 
 

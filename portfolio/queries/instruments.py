@@ -20,9 +20,9 @@ class Listing:
 
 def tradable() -> list[Listing]:
     """Return the active shares and funds by symbol, at most LISTED_MAX; every user sees the same market."""
-    rows = Instrument.objects.filter(
-        is_active=True, kind__in=[InstrumentKind.EQUITY, InstrumentKind.ETF]
-    ).order_by("symbol")[:LISTED_MAX]
+    rows = Instrument.objects.filter(is_active=True, kind__in=[InstrumentKind.EQUITY, InstrumentKind.ETF]).order_by(
+        "symbol"
+    )[:LISTED_MAX]
     return [
         Listing(symbol=row.symbol, name=row.listed_name, kind=row.kind, is_fractionable=row.is_fractionable)
         for row in rows

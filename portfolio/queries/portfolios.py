@@ -109,9 +109,7 @@ def _rows(user: User, day: date) -> QuerySet[Portfolio]:
 
 
 def _count(rows: QuerySet[Any]) -> Coalesce:
-    counted = (
-        rows.filter(portfolio=OuterRef("pk")).order_by().values("portfolio").annotate(number=Count("pk"))
-    )
+    counted = rows.filter(portfolio=OuterRef("pk")).order_by().values("portfolio").annotate(number=Count("pk"))
     return Coalesce(Subquery(counted.values("number"), output_field=IntegerField()), 0)
 
 
@@ -138,9 +136,7 @@ def _contributions(user: User) -> defaultdict[int, list[tuple[datetime, Decimal]
     return found
 
 
-def _card(
-    row: Any, holding: dict[str, Any] | None, contributions: list[tuple[datetime, Decimal]]
-) -> PortfolioCard:
+def _card(row: Any, holding: dict[str, Any] | None, contributions: list[tuple[datetime, Decimal]]) -> PortfolioCard:
     unpriced = holding["unpriced"] if holding else 0
     value = (holding["value"] or ZERO) if holding else ZERO
     equity = None if unpriced else row.cash + row.receivable + value

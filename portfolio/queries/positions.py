@@ -167,9 +167,7 @@ def _costs(user: User, legs: list[TradeLeg]) -> dict[int, Decimal]:
 
 
 def _exits(user: User, legs: list[TradeLeg]) -> dict[int, Order]:
-    rows = Order.objects.for_user(user).filter(
-        ~Q(status__in=FINAL), trade_id__in={leg.trade_id for leg in legs}
-    )
+    rows = Order.objects.for_user(user).filter(~Q(status__in=FINAL), trade_id__in={leg.trade_id for leg in legs})
     return {row.trade_id: row for row in rows.order_by("pk")}
 
 

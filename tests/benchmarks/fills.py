@@ -66,9 +66,7 @@ class Tape:
         desks.write_orders(made.orders, made.instruments, made.sides)
         return made
 
-    def fill(
-        self, made: Round, portfolio: Portfolio, index: int, share: int, number: int, at: datetime
-    ) -> FillReport:
+    def fill(self, made: Round, portfolio: Portfolio, index: int, share: int, number: int, at: datetime) -> FillReport:
         draw = Random(desks.SEED + index * 1_000_003 + number * 1_009 + share)
         side, quantity = self.wish(index, share, number, draw)
         self.held[index][share] += side.sign * quantity

@@ -105,9 +105,7 @@ def interleave(ways: Sequence[Way], *, rounds: int = ROUNDS) -> dict[str, Timing
             runs[way.name].append(seconds)
             answers[way.name].append(answer)
     return {
-        way.name: Timing(
-            name=way.name, size=way.size, runs=tuple(runs[way.name]), answers=tuple(answers[way.name])
-        )
+        way.name: Timing(name=way.name, size=way.size, runs=tuple(runs[way.name]), answers=tuple(answers[way.name]))
         for way in ways
     }
 

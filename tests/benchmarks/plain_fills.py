@@ -66,9 +66,7 @@ def book_fill(portfolio_id: int, report: FillReport, order_report: OrderReport) 
         instrument = Instrument.objects.get(symbol=report.symbol, is_active=True)
         trade, is_new = trade_for(order, instrument, report)
         fill = write_fill(order, instrument, trade, report)
-        leg, _ = TradeLeg.objects.get_or_create(
-            user_id=portfolio.user_id, trade=trade, instrument=instrument
-        )
+        leg, _ = TradeLeg.objects.get_or_create(user_id=portfolio.user_id, trade=trade, instrument=instrument)
         moved = move_lots(fill, leg)
         move_leg(leg, fill)
         move_position(fill, moved)
@@ -84,9 +82,9 @@ def book_fill(portfolio_id: int, report: FillReport, order_report: OrderReport) 
 
 
 def trade_for(order: Order, instrument: Instrument, report: FillReport) -> tuple[Trade, bool]:
-    held = Trade.objects.filter(
-        portfolio=order.portfolio, symbol=instrument.symbol, origin=order.origin
-    ).exclude(status=TradeStatus.CLOSED)
+    held = Trade.objects.filter(portfolio=order.portfolio, symbol=instrument.symbol, origin=order.origin).exclude(
+        status=TradeStatus.CLOSED
+    )
     return held.get_or_create(
         defaults={
             "user_id": order.user_id,
@@ -140,11 +138,7 @@ def move_lots(fill: Fill, leg: TradeLeg) -> Moved:
     left, released = fill.quantity, Decimal(0)
     for lot in Lot.objects.filter(trade_leg=leg).exclude(remaining=0).order_by("opened_at", "pk"):
         taken = min(left, lot.remaining)
-        cost = (
-            lot.cost
-            if taken == lot.remaining
-            else (lot.cost * taken / lot.remaining).quantize(UNIT, ROUND_HALF_UP)
-        )
+        cost = lot.cost if taken == lot.remaining else (lot.cost * taken / lot.remaining).quantize(UNIT, ROUND_HALF_UP)
         lot.remaining, lot.cost = lot.remaining - taken, lot.cost - cost
         lot.save()
         left, released = left - taken, released + cost

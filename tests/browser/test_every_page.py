@@ -96,3 +96,22 @@ def test_sign_in_page_has_no_serious_fault(browser, running_desk):
         assert serious(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         context.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("path", "opener"),
+    [
+        ("/portfolios/1/positions/", "#stop"),
+        ("/portfolios/1/positions/", "[data-close-trade]"),
+        ("/portfolios/1/positions/", "header details.menu summary"),
+        ("/portfolios/1/orders/new/?symbol=SPY", "#review"),
+    ],
+    ids=["stop", "close", "switcher", "review"],
+)
+def test_what_opens_over_a_page_has_no_serious_fault(open_page, path, opener, dark):
+    page = open_page(path, dark=dark)
+    page.locator(opener).first.click()
+    if "summary" not in opener:
+        page.locator("#dialog[open]").wait_for()
+    assert serious(page) == []

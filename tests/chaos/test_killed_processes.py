@@ -52,7 +52,7 @@ class Place:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.folder, self.log = folder, folder / "desk.log"
-        self.database = self.redis_url = ""
+        self.database = self.redis_url = self.last_answer = ""
         self.environment = {
             **os.environ,
             "DATA_FOLDER": str(folder / "var"),
@@ -140,8 +140,11 @@ class Place:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{address}", timeout=3) as answer:
                 return answer.status == 200
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
+        except urllib.error.HTTPError as error:
+            self.last_answer = error.read().decode()
+        except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+            self.last_answer = str(error)
+        return False
 
 
 class Fleet:
@@ -294,7 +297,7 @@ def test_processes_killed_at_any_moment_lose_nothing_and_send_nothing_twice(plac
         print(f"\nchaos: {json.dumps(summary, default=str)}")
     assert [fault for trader in traders for fault in trader.acts.unexpected] == [], summary
     assert verdict["faults"] == [], summary
-    assert is_healthy, place.log.read_text()[-4000:]
+    assert is_healthy, place.last_answer + place.log.read_text()[-4000:]
     place.manage("check_books")
     place.manage("rebuild_books", "--compare")
     place.manage("verify_journal")

@@ -5,11 +5,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 
-from brokers import append_only
 from portfolio import books, rebuild
 from portfolio.models import Lot, Portfolio, Position, Trade
+from tests.tampering import tamper
 
 
 @pytest.fixture
@@ -19,15 +18,6 @@ def traded(desk, place) -> Portfolio:
     place(desk, "form:3", side="SELL", quantity=Decimal(6))
     assert books.check([desk]).differences == []
     return desk
-
-
-def tamper(sql: str) -> None:
-    append_only.drop_triggers(connection)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-    finally:
-        append_only.install_triggers(connection)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from brokers import append_only
 from portfolio import anchors, books, journal
 from portfolio.journal import Fact
 from portfolio.models import JournalEntry, JournalHead
+from tests.tampering import tamper
 
 AT = datetime(2026, 11, 13, 16, 0, 0, 5, tzinfo=UTC)
 
@@ -58,16 +58,6 @@ def test_a_clean_chain_verifies_after_a_round_trip_through_the_database(alice):
     assert journal.verify_chain(JournalEntry.objects.for_user(alice).order_by("sequence")) is None
 
 
-def edit(sql: str) -> None:
-    """Tamper as somebody with the database file would: without the triggers."""
-    append_only.drop_triggers(connection)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-    finally:
-        append_only.install_triggers(connection)
-
-
 @pytest.mark.parametrize(
     ("sql", "sentence"),
     [
@@ -81,7 +71,7 @@ def edit(sql: str) -> None:
 )
 def test_tampering_is_named(alice, sql, sentence):
     record(*[fact(alice) for _ in range(4)])
-    edit(sql)
+    tamper(sql)
     assert sentence in journal.verify_chain(JournalEntry.objects.for_user(alice).order_by("sequence"))
 
 
@@ -91,7 +81,7 @@ def test_a_cut_off_tail_is_found_by_the_head_and_by_the_anchor(alice, settings, 
     assert anchors.write(now=AT) == 1
     assert anchors.write(now=AT) == 0  # nothing new to sign
     assert anchors.faults() == []
-    edit("DELETE FROM portfolio_journalentry WHERE sequence = 4")
+    tamper("DELETE FROM portfolio_journalentry WHERE sequence = 4")
     found = books.Findings()
     books.check_chain(alice.pk, found)
     assert [each.identity for each in found.differences] == ["journal head"]

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 
 from brokers import append_only
+from portfolio import owner_keys
 from tradingsite import checks
 
 
@@ -57,6 +58,7 @@ def test_sqlite_must_log_ahead_and_see_replaced_rows(monkeypatch, journal_mode, 
 def test_a_missing_trigger_is_an_error_that_names_it(monkeypatch):
     names = ["portfolio_fill_append_only_rows"]
     monkeypatch.setattr(append_only, "missing_triggers", lambda _connection: names)
+    monkeypatch.setattr(owner_keys, "absent", lambda _connection: [])
     [message] = checks._trigger_messages(connection)
     assert message.id == "tradingsite.E005"
     assert "portfolio_fill_append_only_rows" in message.msg

@@ -102,7 +102,7 @@ def test_a_large_order_takes_a_tenth_of_each_minute_and_works_on(aapl, market):
     market.rows["AAPL"] = []
     for minute in range(5):
         market.every_step(OPEN + minute * MINUTE, OPEN + minute * MINUTE + 55 * SECOND, "149.98", "150.02")
-    market.rows["AAPL"] = [row[:4] + (100, 100) + row[6:] for row in market.rows["AAPL"]]
+    market.rows["AAPL"] = [(*row[:4], 100, 100, *row[6:]) for row in market.rows["AAPL"]]
     market.volume_of_last_minute = lambda symbol, *, at: volumes[(at - int(OPEN.timestamp())) // 60]
     send(account, market, order(quantity="10000"), now=OPEN + MINUTE)
     advance(account, market, OPEN + 5 * MINUTE - SECOND)

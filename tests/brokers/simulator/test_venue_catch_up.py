@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from brokers.enums import ActivityKind, OrderStatus, Side, TimeInForce
 from brokers.models import Instrument, SimulatedAccount, SimulatedFill, SimulatedOrder, SimulatedPosition
-from brokers.simulator import accounts, batch, book_rows, catch_up, venue
+from brokers.simulator import accounts, batch, book_writing, catch_up, venue
 
 from .orders import activities, advance, fills, limit, order, report, send, stop
 from .scripted import OPEN, ScriptedMarket
@@ -280,7 +280,7 @@ def test_an_account_that_fails_leaves_the_others_alone_and_says_why(aapl, market
 def test_an_account_whose_rows_cannot_be_written_is_rolled_back_alone(aapl, market, monkeypatch, caplog):
     ids = many(3, market)
     market.quote(OPEN + 3 * MINUTE, "148.90", "148.95")
-    honest = book_rows.write
+    honest = book_writing.write
 
     def write(books):
         for book in books:
@@ -288,7 +288,7 @@ def test_an_account_whose_rows_cannot_be_written_is_rolled_back_alone(aapl, mark
                 book.cash_units = -1  # the database refuses a cash account below zero
         honest(books)
 
-    monkeypatch.setattr(book_rows, "write", write)
+    monkeypatch.setattr(book_writing, "write", write)
     with caplog.at_level(logging.CRITICAL):
         reached = venue.advance(ids, now=OPEN + 4 * MINUTE, market=market)
     assert set(reached) == {ids[0], ids[2]}
@@ -303,7 +303,7 @@ def test_a_crash_in_the_middle_of_a_batch_keeps_nothing_and_a_rerun_gives_the_sa
     def crash(books):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(book_rows, "_write_holdings", crash)
+    monkeypatch.setattr(book_writing, "_write_holdings", crash)
     with pytest.raises(KeyboardInterrupt):
         venue.advance([account.account_id], now=OPEN + 4 * MINUTE, market=market)
     assert fills(account) == ()

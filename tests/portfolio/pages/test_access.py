@@ -1,10 +1,12 @@
 """Every address of the pages refuses strangers, and answers another user's objects like missing ones."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from portfolio import urls
+from portfolio import queries, urls
 
 NO_OBJECT = ("home", "clock", "display", "stop", "new")
 POST_ONLY = ("state", "estimate", "review", "cancel")
@@ -91,3 +93,17 @@ def test_an_archived_portfolio_can_be_read_but_not_acted_on(desk, browser_of_ali
         assert browser_of_alice.get(pages[name]).status_code == 404, name
     for name in ("state", "estimate", "review"):
         assert browser_of_alice.post(pages[name]).status_code == 404, name
+
+
+def test_a_failure_of_the_desk_is_told_with_an_id_that_stands_in_the_log(desk, alice, monkeypatch, caplog):
+    def break_down(*_, **__):
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setattr(queries, "working_orders", break_down)
+    browser = Client(raise_request_exception=False)
+    browser.force_login(alice, backend="django.contrib.auth.backends.ModelBackend")
+    answer = browser.get(reverse("portfolio:positions", args=[desk.portfolio.pk]))
+    assert answer.status_code == 500
+    request_id = re.search(r"Request ([0-9a-f]{8})", answer.content.decode())[1]
+    assert f"Request {request_id} failed" in caplog.text
+    assert "the disk is gone" not in answer.content.decode()

@@ -198,11 +198,18 @@ def test_a_dialog_that_is_behind_sends_nothing_and_says_so(desk, browser_of_alic
 
 def test_a_quantity_that_is_none_is_told_beside_its_field(desk, browser_of_alice):
     trade = desk.buy("SPY").trade
-    for quantity in ("", "0", "many"):
+    for quantity in ("", "0", "many", "11"):
         answer = press(browser_of_alice, trade, ask(browser_of_alice, trade), quantity=quantity)
         assert answer.status_code == 422
         assert 'aria-invalid="true"' in text(answer)
     assert Trade.objects.get().status == "OPEN"
+
+
+def test_more_than_is_held_is_refused_with_what_is_held(desk, browser_of_alice):
+    trade = desk.buy("SPY").trade
+    answer = press(browser_of_alice, trade, ask(browser_of_alice, trade), quantity="10.5")
+    assert "The trade holds 10; more cannot be closed." in text(answer)
+    assert not Order.objects.filter(role="EXIT").exists()
 
 
 def test_without_scripts_closing_leads_back_with_a_message(desk, browser_of_alice):

@@ -85,7 +85,7 @@
 
   document.addEventListener("htmx:sendError", () => {
     if (one("#connection")?.dataset.state === "offline") return;
-    connection("offline", `offline since ${clockWords(deskNow()).split(" ")[3]}`);
+    connection("offline", `offline since ${clockWords(deskNow()).split(" ").slice(3).join(" ")}`);
   });
 
   document.addEventListener("htmx:afterRequest", (event) => {
@@ -107,16 +107,25 @@
     folds = new Map(all("details[id]", target).map((fold) => [fold.id, fold.open]));
   });
 
-  document.addEventListener("htmx:afterSwap", () => {
-    for (const cell of all("[data-tint][id]")) {
-      if (numbers.has(cell.id) && numbers.get(cell.id) !== cell.dataset.tint) cell.classList.add("changed");
-    }
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const changed = all("[data-tint][id]").filter(
+      (cell) => numbers.has(cell.id) && numbers.get(cell.id) !== cell.dataset.tint);
+    for (const cell of changed) cell.classList.add("changed");
+    if (changed.length && event.detail.target.id === "quote") estimateAgain();
     for (const fold of all("details[id]")) if (folds.has(fold.id)) fold.open = folds.get(fold.id);
     numbers = new Map();
     folds = new Map();
     readClock();
     tick();
   });
+
+  /* An estimate follows the quote, but is only spoken when the person changed something. */
+  function estimateAgain() {
+    one("#estimate").setAttribute("aria-live", "off");
+    htmx.trigger("#estimate", "desk:priced");
+  }
+
+  document.addEventListener("input", () => one("#estimate")?.setAttribute("aria-live", "polite"));
 
   /* Dialogs ------------------------------------------------------------------------------------- */
 
@@ -292,7 +301,7 @@
     dialog()?.addEventListener("close", afterClosing);
     for (const form of all("form[data-ticket]")) arrange(form);
     const waiting = all(".toast");
-    for (const element of waiting) watchToast(element, element.classList.contains("toast-error"));
+    for (const element of waiting) watchToast(element, false);
     if (waiting.length) wakeSoon();
     one("[data-summary]")?.focus();
   });
