@@ -56,10 +56,7 @@ def insert_units(model: type[models.Model], names: Sequence[str], rows: Sequence
     by_name = {field.attname: field for field in model._meta.concrete_fields}
     given = [by_name.pop(name) for name in names]
     rest = [field for field in by_name.values() if not field.primary_key]
-    columns = [
-        list(map(converter(field, connection, takes_units=True), values))
-        for field, values in zip(given, zip(*rows, strict=True), strict=True)
-    ]
+    columns = converted(given, rows, connection)
     columns += [[converter(field, connection)(first_value(field))] * len(rows) for field in rest]
     with transaction.atomic(using=connection.alias, savepoint=False):
         keys = reserve_keys(model, len(rows), connection)
@@ -97,11 +94,39 @@ def update_units(model: type[models.Model], names: Sequence[str], rows: Sequence
     connection = connections[router.db_for_write(model)]
     by_name = {field.attname: field for field in model._meta.concrete_fields}
     fields = [*(by_name[name] for name in names), model._meta.pk]
-    columns = [
-        list(map(converter(field, connection, takes_units=True), values))
-        for field, values in zip(fields, zip(*rows, strict=True), strict=True)
-    ]
+    columns = converted(fields, rows, connection)
     update_columns(model, fields[:-1], None, columns, connection)
+
+
+def keys_of_pairs(
+    model: type[models.Model], names: tuple[str, str], pairs: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], int]:
+    """
+    Return the key of the row for each (number, text) pair that the table holds, one look a pair.
+
+    `x IN (…) AND y IN (…)` would look for every combination of the two lists.
+    """
+    if not pairs:
+        return {}
+    connection = connections[router.db_for_read(model)]
+    number, text = (model._meta.get_field(name).column for name in names)
+    on = f'kept."{number}" = given.number AND kept."{text}" = given.text'
+    columns = f'given.number, given.text, kept."{model._meta.pk.column}"'
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            sql = (
+                f"SELECT {columns} FROM unnest(%s::bigint[], %s::text[]) AS given(number, text) "
+                f'JOIN "{model._meta.db_table}" AS kept ON {on}'
+            )
+            cursor.execute(sql, [array_text(values) for values in zip(*pairs, strict=True)])
+        else:
+            # CROSS JOIN keeps this order: each pair is looked up in the table's index.
+            sql = (
+                f"SELECT {columns} FROM (SELECT value ->> 0 AS number, value ->> 1 AS text FROM json_each(%s)) "
+                f'AS given CROSS JOIN "{model._meta.db_table}" AS kept ON {on}'
+            )
+            cursor.execute(sql, [json.dumps(pairs)])
+        return {(number, text): key for number, text, key in cursor.fetchall()}
 
 
 # Statements --------------------------------------------------------------------------------------------
@@ -114,7 +139,7 @@ def insert_columns(
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             sql = f'INSERT INTO "{model._meta.db_table}" ({names}) {as_table(fields, connection)}'
-            cursor.execute(sql, [list(column) for column in columns])
+            cursor.execute(sql, [array_text(column) for column in columns])
             return
         places = ", ".join(["%s"] * len(fields))
         sql = f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({places})'
@@ -132,7 +157,7 @@ def update_columns(
     count = len(columns[0])
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(update_from_columns(model, fields, guard, connection), [list(each) for each in columns])
+            cursor.execute(update_from_columns(model, fields, guard, connection), list(map(array_text, columns)))
         else:
             cursor.executemany(update_one(model, fields, guard), list(zip(*columns, strict=True)))
         if cursor.rowcount != count:
@@ -221,9 +246,32 @@ def take_key(row: models.Model, field: Any) -> None:
     setattr(row, field.attname, related.pk)
 
 
+def array_text(values: Sequence[Any]) -> str:
+    """Write a column as PostgreSQL's array literal; the driver's own takes five times as long."""
+    return "{" + ",".join(["NULL" if value is None else element(value) for value in values]) + "}"
+
+
+def element(value: Any) -> str:
+    if type(value) is int or type(value) is bool:
+        return str(value)
+    text = value if type(value) is str else str(value)
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
 def values_of(rows: Sequence[models.Model], field: Any, connection: Any) -> list[Any]:
     convert, name = converter(field, connection), field.attname
     return [convert(getattr(row, name)) for row in rows]
+
+
+def converted(fields: Sequence[Any], rows: Sequence[Sequence[Any]], connection: Any) -> list[Sequence[Any]]:
+    """Turn plain tuples into columns of parameters."""
+    columns: list[Sequence[Any]] = []
+    for field, values in zip(fields, zip(*rows, strict=True), strict=True):
+        convert = converter(field, connection, takes_units=True)
+        columns.append(values if convert is as_they_are else [convert(value) for value in values])
+    return columns
 
 
 def first_value(field: Any) -> Any:

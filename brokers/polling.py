@@ -15,7 +15,12 @@ ACCOUNTS_PER_PASS = batch.ACCOUNTS_PER_BATCH
 
 @dataclass(frozen=True, slots=True)
 class PollRequest:
-    """Ask one account for everything from `since` on, that instant included."""
+    """
+    Ask one account for everything from `since` on, that instant included.
+
+    Let `since` lie at least five minutes before the last answer's `caught_up_until`: processes read the
+    clock at slightly different moments, and seeing a report twice changes nothing.
+    """
 
     key: AccountKey
     since: datetime

@@ -9,12 +9,12 @@ from typing import Any
 from django.conf import settings
 
 from brokers.enums import AccountKind, Environment, Venue
-from brokers.errors import BrokerUnavailable, Unsupported
+from brokers.errors import Unsupported
 from brokers.interface import Broker
 from brokers.market_data import sources
 from brokers.messages import AccountKey, Capabilities
 from brokers.models import SimulatedAccount, SimulatedActivity
-from brokers.simulator import accounts, batch
+from brokers.simulator import accounts
 from brokers.simulator.adapter import CAPABILITIES, SimulatedBroker
 from brokers.simulator.market import Market
 from brokers.simulator.presets import ASSUMPTIONS, DEFAULT_PRESET
@@ -104,15 +104,10 @@ def change_settings(key: AccountKey, *, changes: Mapping[str, Any], preset: str 
 
 def _caught_up(key: AccountKey, *, now: datetime) -> uuid.UUID:
     """Carry an account to now, so that what is done to it happens after all that came before."""
-    broker = adapter(key, now=now)
-    account_id = uuid.UUID(key.account_id)
-    reached = batch.advance([account_id], now=now, market=broker.market).get(account_id)
-    is_archived = SimulatedAccount.objects.filter(account_id=account_id, status="ARCHIVED").exists()
-    if not is_archived and (reached is None or reached < now):
-        raise BrokerUnavailable(
-            "The account is still catching up with the market; nothing was done.", retry_after_seconds=1
-        )
-    return account_id
+    _require_simulated(key.venue)
+    broker = SimulatedBroker(key.account_id, now=now, market=market())
+    broker.catch_up()
+    return broker.account_id
 
 
 def _key(account: SimulatedAccount) -> AccountKey:

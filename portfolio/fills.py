@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from brokers.batch_rows import keys_of_pairs
 from brokers.enums import FINAL_STATUSES, Side
 from brokers.messages import ActivityReport, FillReport, VenueReports
 from brokers.models import Instrument
@@ -99,27 +100,23 @@ def settle(booked: Booked, orders: Mapping[OrderKey, Order], *, now: datetime) -
 
 def unseen(reports: Mapping[int, VenueReports]) -> dict[int, list[FillReport | ActivityReport]]:
     """Leave out what the book already holds, and put the rest of each account in the venue's order."""
-    fill_ids = [fill.venue_fill_id for report in reports.values() for fill in report.fills]
-    keys = [activity_key(item) for report in reports.values() for item in report.activities]
     portfolio_ids = [key for key, report in reports.items() if report.fills or report.activities]
-    known_fills = known(Fill, "venue_fill_id", portfolio_ids, fill_ids)
-    known_keys = known(LedgerTransaction, "key", portfolio_ids, keys)
+    known_fills = keys_of_pairs(
+        Fill,
+        ("portfolio", "venue_fill_id"),
+        [(key, f.venue_fill_id) for key in portfolio_ids for f in reports[key].fills],
+    )
+    known_keys = keys_of_pairs(
+        LedgerTransaction,
+        ("portfolio", "key"),
+        [(key, activity_key(item)) for key in portfolio_ids for item in reports[key].activities],
+    )
     result: dict[int, list[FillReport | ActivityReport]] = {}
     for key in portfolio_ids:
         fills = [fill for fill in reports[key].fills if (key, fill.venue_fill_id) not in known_fills]
         rest = [item for item in reports[key].activities if (key, activity_key(item)) not in known_keys]
         result[key] = sorted([*fills, *rest], key=lambda item: item.sequence)
     return result
-
-
-def known(model: type, column: str, portfolio_ids: list[int], values: list[str]) -> set[tuple[int, str]]:
-    """Which (portfolio, value) pairs are in the book, asked in pieces a database takes."""
-    found: set[tuple[int, str]] = set()
-    for start in range(0, len(values), 10_000):
-        piece = values[start : start + 10_000]
-        rows = model.objects.filter(portfolio_id__in=portfolio_ids, **{f"{column}__in": piece})  # type: ignore[attr-defined]
-        found.update(rows.values_list("portfolio_id", column))
-    return found
 
 
 def activity_key(item: ActivityReport) -> str:
@@ -354,10 +351,11 @@ def close_flat_trades(booked: Booked, orders: Mapping[OrderKey, Order], *, now: 
     flat = [trade for trade in touched.values() if trade.is_flat and trade.legs]
     busy = live_siblings([trade.row.pk for trade in flat if trade.row.pk], orders) | live_keys_in_hand(orders)
     busy_new = live_in_hand(orders)
+    last_fills = {id(fill.trade): fill for fill in book.new_fills} if flat else {}
     for trade in flat:
         if trade.row.pk in busy or id(trade.row) in busy_new or trade.row.status == TradeStatus.CLOSED:
             continue
-        fill = last_fill(trade.row, book.new_fills)
+        fill = last_fills.get(id(trade.row))
         close_trade(trade, at=now if fill is None else fill.executed_at, reason=close_reason(trade.row, fill))
         booked.closed.append(trade.row)
 
@@ -380,10 +378,6 @@ def live_in_hand(orders: Mapping[OrderKey, Order]) -> set[int]:
 
 def live_keys_in_hand(orders: Mapping[OrderKey, Order]) -> set[int]:
     return {order.trade_id for order in orders.values() if order.trade_id and not order.is_final}
-
-
-def last_fill(trade: Trade, fills: list[Fill]) -> Fill | None:
-    return next((fill for fill in reversed(fills) if fill.trade is trade), None)
 
 
 def close_reason(trade: Trade, fill: Fill | None) -> CloseReason:

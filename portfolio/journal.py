@@ -11,10 +11,13 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from brokers.batch_rows import insert_rows
+from brokers.batch_rows import insert_units, update_units
 from portfolio.models import JournalEntry, JournalHead
 
 GENESIS = "0" * 64
+COLUMNS = (
+    "user_id", "portfolio_id", "sequence", "name", "subject", "data", "actor", "cause", "at", "previous_hash", "hash"
+)  # fmt: skip
 AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -39,24 +42,25 @@ class Fact:
     sequence: int | None = None
 
 
-def record(facts: Sequence[Fact]) -> list[JournalEntry]:
+def record(facts: Sequence[Fact]) -> None:
     """
     Append facts to their users' chains, in the order given, inside the caller's transaction.
 
     The heads are locked in user order, last of all locks, and held until commit: a reader at sequence n can
     never miss n + 1. Raises TypeError when data holds a float.
     """
+    if not facts:
+        return
     by_user: dict[int | None, list[Fact]] = defaultdict(list)
     for fact in facts:
         by_user[fact.user_id].append(fact)
-    entries: list[JournalEntry] = []
+    rows: list[tuple[Any, ...]] = []
     heads = lock_heads(by_user)
     for user_id in sorted(by_user, key=lambda key: (key is not None, key or 0)):
-        entries += chain(heads[user_id], by_user[user_id])
-    insert_rows(entries)
-    for head in heads.values():
-        JournalHead.objects.filter(pk=head.pk).update(sequence=head.sequence, hash=head.hash)
-    return entries
+        rows += chain(heads[user_id], by_user[user_id])
+    insert_units(JournalEntry, COLUMNS, rows)
+    moved = [(head.sequence, head.hash, head.pk) for head in heads.values()]
+    update_units(JournalHead, ("sequence", "hash"), moved)
 
 
 def lock_heads(user_ids: Iterable[int | None]) -> dict[int | None, JournalHead]:
@@ -85,27 +89,37 @@ def desk_head() -> JournalHead:
     return JournalHead.objects.select_for_update(no_key=True).get(user__isnull=True)
 
 
-def chain(head: JournalHead, facts: Sequence[Fact]) -> list[JournalEntry]:
-    """Give each fact its number and hash, and move the head in memory."""
-    entries = []
+def chain(head: JournalHead, facts: Sequence[Fact]) -> list[tuple[Any, ...]]:
+    """Give each fact its number and hash, move the head in memory, and return the rows to insert."""
+    rows = []
     for fact in facts:
-        entry = JournalEntry(
-            user_id=fact.user_id,
-            portfolio_id=fact.portfolio_id,
-            sequence=head.sequence + 1,
-            name=fact.name,
-            subject=fact.subject,
-            data=plain(fact.data),
-            actor=fact.actor,
-            cause=fact.cause.sequence if isinstance(fact.cause, Fact) else fact.cause,
-            at=fact.at,
-            previous_hash=head.hash,
+        fact.sequence = head.sequence + 1
+        cause = fact.cause.sequence if isinstance(fact.cause, Fact) else fact.cause
+        data, previous = plain(fact.data), head.hash
+        head.sequence, head.hash = (
+            fact.sequence,
+            link(
+                previous,
+                encoded(
+                    sequence=fact.sequence,
+                    user=fact.user_id,
+                    portfolio=fact.portfolio_id,
+                    name=plain(fact.name),
+                    subject=plain(fact.subject),
+                    data=data,
+                    actor=plain(fact.actor),
+                    cause=cause,
+                    at=plain(fact.at),
+                ),
+            ),
         )
-        entry.hash = entry_hash(entry, head.hash)
-        entries.append(entry)
-        fact.sequence = head.sequence = entry.sequence
-        head.hash = entry.hash
-    return entries
+        rows.append(
+            (
+                fact.user_id, fact.portfolio_id, fact.sequence, fact.name, fact.subject, data, fact.actor, cause,
+                fact.at, previous, head.hash,
+            )
+        )  # fmt: skip
+    return rows
 
 
 def entry_hash(entry: JournalEntry, previous_hash: str) -> str:
@@ -133,7 +147,12 @@ def link(previous_hash: str, content: bytes) -> str:
 
 def canonical(**content: Any) -> bytes:
     """UTF-8 JSON, keys sorted, no spaces; decimals as strings, times ISO 8601 UTC with microseconds."""
-    return ENCODER.encode(plain(content)).encode()
+    return encoded(**plain(content))
+
+
+def encoded(**content: Any) -> bytes:
+    """Write what is plain already."""
+    return ENCODER.encode(content).encode()
 
 
 def digest(**row: Any) -> str:

@@ -22,19 +22,23 @@ def take_report(order: Order, report: OrderReport) -> tuple[bool, Fact | None]:
     """
     Copy a venue's report onto an order in memory; say whether it changed, and the fact if its status did.
 
-    A report older than the one already taken, and a status that may not follow, change nothing.
+    A report older than the one already taken, and a status that may not follow, change nothing. A wish to
+    cancel stands until the order is over: a report from before the venue heard of it does not undo it.
     """
     if order.venue_updated_at is not None and report.updated_at < order.venue_updated_at:
         return False, None
     before = snapshot(order)
-    moved = report.status != order.status and order_states.may_follow(OrderStatus(order.status), report.status)
-    known = moved or report.status == order.status
+    is_canceling = order.status == OrderStatus.PENDING_CANCEL and not report.status.is_final
+    may_follow = order_states.may_follow(OrderStatus(order.status), report.status)
+    moved = report.status != order.status and may_follow and not is_canceling
+    known = moved or is_canceling or report.status == order.status
     if known:
         order.venue_order_id = report.venue_order_id
         order.venue_status = report.raw_status[:40]
         order.waiting_for = "" if report.status.is_final else report.waiting_for[:200]
         order.venue_updated_at = report.updated_at
-        order.deadline = order.next_look_up_at = None
+        if not is_canceling:
+            order.deadline = order.next_look_up_at = None
         if report.quantity is not None and report.quantity >= order.filled_quantity:
             order.quantity = report.quantity
         order.limit_price = report.limit_price or order.limit_price

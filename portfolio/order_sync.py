@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from brokers import polling
-from brokers.batch_rows import update_rows
+from brokers.batch_rows import keys_of_pairs, update_rows
 from brokers.enums import Environment, OrderStatus, Venue
 from brokers.market_data import prices
 from brokers.messages import AccountKey, OrderReport, VenueReports
@@ -113,10 +113,9 @@ def money_of(portfolio: Portfolio) -> tuple[Decimal, Decimal, Decimal]:
 
 def orders_in(reports: Mapping[int, VenueReports]) -> dict[tuple[int, str], Order]:
     """Load the orders that reports or fills name, by (portfolio id, client order id)."""
-    names = {item.client_order_id for report in reports.values() for item in (*report.orders, *report.fills)}
-    if not names:
-        return {}
-    rows = Order.objects.filter(portfolio_id__in=list(reports), client_order_id__in=names).order_by("pk")
+    named = {(key, item.client_order_id) for key, report in reports.items() for item in (*report.orders, *report.fills)}
+    keys = keys_of_pairs(Order, ("portfolio", "client_order_id"), sorted(named))
+    rows = Order.objects.filter(pk__in=list(keys.values())).order_by("pk") if keys else ()
     return {(row.portfolio_id, row.client_order_id): row for row in rows}
 
 

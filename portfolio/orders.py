@@ -34,6 +34,7 @@ from portfolio.order_planning import Planned, judged_price, merged_notes, plan, 
 from portfolio.order_reports import (
     STATUS_FIELDS,
     status_fact,
+    take_absence,
     take_refusal,
     take_report,
     take_unavailable,
@@ -344,9 +345,14 @@ def claim_cancel(order_ids: Sequence[int], *, actor: str, now: datetime) -> list
         for row in ready:
             row.status = OrderStatus.PENDING_CANCEL
             row.deadline = database_now() + timedelta(seconds=DEADLINE_SECONDS)
+        facts = [status_fact(row, at=now, actor=actor) for row in ready]
+        unsent = [row for row in rows if row.status == OrderStatus.SUBMITTED and row.sent_at is None]
+        facts += [take_absence(row, code="NEVER_SENT", text=CANCELED_UNSENT, now=now) for row in unsent]
         update_rows(ready, ["status", "deadline"])
-        journal.record([status_fact(row, at=now, actor=actor) for row in ready])
+        update_rows(unsent, STATUS_FIELDS)
+        journal.record(facts)
     return list(Order.objects.select_related("portfolio").filter(pk__in=[row.pk for row in ready]).order_by("pk"))
 
 
+CANCELED_UNSENT = "It was canceled before it could be sent; nothing reached the venue."
 CANCELABLE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL)

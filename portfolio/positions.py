@@ -21,14 +21,19 @@ SQLITE_VALUE = """
         + p.price * (abs(q.quantity) % 1000) + 500000000) / 1000000000)
     * p.multiplier * (CASE WHEN q.quantity < 0 THEN -1 ELSE 1 END)
 """
+# MATERIALIZED makes the prices a table with an index, instead of text that is read again for each position, and
+# CROSS JOIN makes SQLite go through the positions once, instead of trying every portfolio with every price.
 MARK_SQLITE = f"""
+    WITH p(instrument_id, price, multiplier, source, as_of) AS MATERIALIZED (
+        SELECT CAST(value ->> 0 AS INTEGER), value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(%s)
+    )
     UPDATE portfolio_position AS q SET
         mark = p.price, mark_source = p.source, mark_as_of = p.as_of, mark_reason = '',
         market_value = {SQLITE_VALUE}, unrealized_pnl = {SQLITE_VALUE} - q.cost
-    FROM (SELECT value ->> 0 AS instrument_id, value ->> 1 AS price, value ->> 2 AS multiplier,
-                 value ->> 3 AS source, value ->> 4 AS as_of FROM json_each(%s)) AS p
-    WHERE q.instrument_id = p.instrument_id AND q.quantity <> 0
-      AND q.portfolio_id IN (SELECT value FROM json_each(%s))
+    FROM (
+        SELECT held.id, p.* FROM portfolio_position AS held CROSS JOIN p ON p.instrument_id = held.instrument_id
+        WHERE held.quantity <> 0 AND held.portfolio_id IN (SELECT value FROM json_each(%s))
+    ) AS p WHERE q.id = p.id
 """
 POSTGRESQL_VALUE = """
     round(p.price::numeric * abs(q.quantity) / 1000000000)::bigint * p.multiplier
@@ -42,6 +47,23 @@ MARK_POSTGRESQL = f"""
         AS p(instrument_id, price, multiplier, source, as_of)
     WHERE q.instrument_id = p.instrument_id AND q.quantity <> 0 AND q.portfolio_id = ANY(%s)
 """
+UNMARK = """
+    UPDATE portfolio_position AS q SET
+        mark = NULL, market_value = NULL, unrealized_pnl = NULL, mark_source = '', mark_reason = p.reason
+"""
+UNMARK_SQLITE = f"""
+    WITH p(instrument_id, reason) AS MATERIALIZED (
+        SELECT CAST(value ->> 0 AS INTEGER), value ->> 1 FROM json_each(%s)
+    )
+    {UNMARK} FROM (
+        SELECT held.id, p.reason FROM portfolio_position AS held CROSS JOIN p ON p.instrument_id = held.instrument_id
+        WHERE held.quantity <> 0 AND held.portfolio_id IN (SELECT value FROM json_each(%s))
+    ) AS p WHERE q.id = p.id
+"""
+UNMARK_POSTGRESQL = f"""
+    {UNMARK} FROM unnest(%s::bigint[], %s::text[]) AS p(instrument_id, reason)
+    WHERE q.instrument_id = p.instrument_id AND q.quantity <> 0 AND q.portfolio_id = ANY(%s)
+"""
 
 
 def mark(portfolios: Collection[Portfolio], found: Mapping[str, Any], *, now: datetime) -> list[str]:
@@ -51,30 +73,29 @@ def mark(portfolios: Collection[Portfolio], found: Mapping[str, Any], *, now: da
     `found` is what prices.latest or prices.stored returned. A holding without a usable price loses its mark,
     its value and its unrealized P&L and says why; the time of its last mark stays, to show since when.
     """
-    multipliers = dict(Instrument.objects.filter(symbol__in=list(found)).values_list("pk", "multiplier"))
-    priced = [item for item in found.values() if isinstance(item, Price)]
-    keys = [portfolio.pk for portfolio in portfolios]
-    rows = [
-        (
-            item.instrument_id,
-            money_units(item.value),
-            multipliers[item.instrument_id],
-            item.source,
-            item.as_of,
-        )
-        for item in priced
-        if item.instrument_id in multipliers
+    listed = Instrument.objects.filter(symbol__in=list(found)).values_list("pk", "symbol", "multiplier", "is_active")
+    instruments = {row[0]: row[1:] for row in listed}
+    priced = [
+        (item.instrument_id, money_units(item.value), instruments[item.instrument_id][1], item.source, item.as_of)
+        for item in found.values()
+        if isinstance(item, Price) and item.instrument_id in instruments
     ]
-    unpriced = {symbol: item for symbol, item in found.items() if not isinstance(item, Price)}
+    problems = {symbol: str(item)[:200] for symbol, item in found.items() if not isinstance(item, Price)}
+    unpriced = [
+        (key, problems[symbol])
+        for key, (symbol, _, is_active) in instruments.items()
+        if symbol in problems and is_active
+    ]
+    keys = [portfolio.pk for portfolio in portfolios]
     with transaction.atomic():
-        if rows:
-            write_marks(rows, keys)
-        for symbol, problem in unpriced.items():
-            unmark(symbol, str(problem), keys)
-    return sorted(unpriced)
+        write_marks(priced, keys)
+        take_marks_away(unpriced, keys)
+    return sorted(problems)
 
 
 def write_marks(rows: Sequence[tuple[Any, ...]], portfolio_ids: list[int]) -> None:
+    if not rows:
+        return
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(MARK_POSTGRESQL, [*map(list, zip(*rows, strict=True)), portfolio_ids])
@@ -84,13 +105,15 @@ def write_marks(rows: Sequence[tuple[Any, ...]], portfolio_ids: list[int]) -> No
         cursor.execute(MARK_SQLITE, [json.dumps(prices), json.dumps(portfolio_ids)])
 
 
-def unmark(symbol: str, reason: str, portfolio_ids: list[int]) -> None:
-    """Take the mark away where there is none: a missing price is never yesterday's passed off as today's."""
-    Position.objects.filter(
-        portfolio_id__in=portfolio_ids, instrument__symbol=symbol, instrument__is_active=True
-    ).exclude(quantity=0).update(
-        mark=None, market_value=None, unrealized_pnl=None, mark_source="", mark_reason=reason[:200]
-    )
+def take_marks_away(rows: Sequence[tuple[int, str]], portfolio_ids: list[int]) -> None:
+    """Where there is no price there is no mark: a missing one is never yesterday's passed off as today's."""
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(UNMARK_POSTGRESQL, [*map(list, zip(*rows, strict=True)), portfolio_ids])
+        else:
+            cursor.execute(UNMARK_SQLITE, [json.dumps(rows), json.dumps(portfolio_ids)])
 
 
 def held_symbols(portfolios: Collection[Portfolio]) -> list[str]:

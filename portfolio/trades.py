@@ -1,19 +1,21 @@
 """Close trades, and carry on with those whose close did not come through."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import F
 
 from brokers.enums import FINAL_STATUSES, OrderStatus, OrderType, Side
+from brokers.real_time import database_now
 from portfolio import journal, orders
 from portfolio.enums import CloseReason, Origin, TradeStatus
 from portfolio.journal import Fact
-from portfolio.models import Order, Portfolio, Trade
+from portfolio.models import JournalEntry, Order, Portfolio, Trade
 from portfolio.order_intents import OrderIntent
 
+CLAIM_SECONDS = 30
 ORIGINS = {CloseReason.GUARD: Origin.GUARD, CloseReason.API: Origin.API}
 
 
@@ -81,10 +83,12 @@ def only_leg(trade: Trade):
 
 
 def claim_close(trade: Trade, version: int, *, is_whole: bool, now: datetime) -> None:
-    """Move OPEN to CLOSING by compare-and-set; a part of a trade only checks that nobody acted first."""
+    """Take the version by compare-and-set, so that one of two wins; the whole trade becomes CLOSING by it."""
     rows = Trade.objects.filter(pk=trade.pk, status=TradeStatus.OPEN, version=version)
+    status = TradeStatus.CLOSING if is_whole else TradeStatus.OPEN
     with transaction.atomic():
-        claimed = rows.update(status=TradeStatus.CLOSING, version=F("version") + 1) if is_whole else rows.count()
+        orders.locked([trade.portfolio_id])
+        claimed = rows.update(status=status, version=F("version") + 1)
         if claimed and is_whole:
             journal.record([fact("trade.closing", trade, now=now, data={"version": version + 1})])
     if not claimed:
@@ -123,12 +127,30 @@ def carry_on(portfolios: Collection[Portfolio], *, now: datetime) -> list[Trade]
     """
     Give trades back as OPEN whose exit ended without closing them; return them, for alerts.
 
-    A trade is CLOSING only while an exit of it lives; after that it is closed, or this finds it.
+    A trade is CLOSING only while an exit of it lives; after that it is closed, or this finds it. One that was
+    claimed a moment ago is left to whoever is just about to send its exit.
     """
     closing = Trade.objects.filter(portfolio__in=[portfolio.pk for portfolio in portfolios], status=TradeStatus.CLOSING)
-    live = Order.objects.filter(trade__in=closing).exclude(status__in=FINAL_STATUSES).values("trade_id")
-    stranded = list(closing.exclude(pk__in=live).order_by("pk"))
-    return reopen([trade.pk for trade in stranded], why="The exit ended without closing it.", now=now)
+    live = Order.objects.filter(trade__in=closing).exclude(status__in=FINAL_STATUSES)
+    # A stop that rests since before the close is live too, yet it does not carry the close out.
+    exits = live.filter(plan__has_key="close_reason")
+    idle = list(closing.exclude(pk__in=exits.values("trade_id")).order_by("pk"))
+    young = just_claimed(idle)
+    stranded = [trade.pk for trade in idle if trade.pk not in young]
+    return reopen(stranded, why="The exit ended without closing it.", now=now)
+
+
+def just_claimed(closing: Sequence[Trade]) -> set[int]:
+    """Which of these trades became CLOSING within the last CLAIM_SECONDS of real time."""
+    if not closing:
+        return set()
+    entries = JournalEntry.objects.filter(
+        portfolio__in={trade.portfolio_id for trade in closing},
+        name="trade.closing",
+        subject__in=[f"trade:{trade.pk}" for trade in closing],
+        created_at__gt=database_now() - timedelta(seconds=CLAIM_SECONDS),
+    )
+    return {int(subject.removeprefix("trade:")) for subject in entries.values_list("subject", flat=True)}
 
 
 def reopen(trade_ids: Sequence[int], *, why: str, now: datetime) -> list[Trade]:
@@ -136,6 +158,7 @@ def reopen(trade_ids: Sequence[int], *, why: str, now: datetime) -> list[Trade]:
     reopened = []
     for trade_id in trade_ids:
         with transaction.atomic():
+            orders.locked(Trade.objects.filter(pk=trade_id).values_list("portfolio_id", flat=True))
             rows = Trade.objects.filter(pk=trade_id, status=TradeStatus.CLOSING)
             if rows.update(status=TradeStatus.OPEN, version=F("version") + 1):
                 trade = Trade.objects.get(pk=trade_id)

@@ -25,6 +25,7 @@ for figure in (
     figures.signed_quantity,
     figures.percent,
     figures.signed_percent,
+    figures.bps,
     figures.clock_face,
 ):
     register.filter(figure.__name__, figure)

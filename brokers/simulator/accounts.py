@@ -118,6 +118,8 @@ def archive(account_id: uuid.UUID, *, now: datetime) -> SimulatedAccount:
     with transaction.atomic():
         account = locked(account_id)
         if account.status != AccountStatus.ARCHIVED:
+            now = max(now, account.matched_until)
+            _working(account).filter(quantity_units=None, filled_units__gt=0).update(quantity_units=F("filled_units"))
             _working(account).update(
                 state=SimulatedOrderState.CANCELED,
                 reason_code="RESET",

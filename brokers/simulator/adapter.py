@@ -50,6 +50,10 @@ class SimulatedBroker:
         self.now = now
         self.market = market
 
+    def catch_up(self) -> None:
+        """Carry the account all the way to `now`, or raise BrokerUnavailable."""
+        submission.catch_up_account(self.account_id, now=self.now, market=self.market)
+
     def account(self) -> AccountReport:
         reached = self._advance()
         return reporting.account_report(self.account_id, caught_up_until=reached)

@@ -5,12 +5,12 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from brokers.market_data import calendar
 from brokers.simulator import book_rows, book_writing
 from brokers.simulator.book import AccountBook
-from brokers.simulator.market import Market
+from brokers.simulator.market import Market, Remembered
 from brokers.simulator.passage import Passage
 
 ACCOUNTS_PER_BATCH = 200
@@ -28,7 +28,7 @@ def advance(account_ids: Iterable[uuid.UUID], *, now: datetime, market: Market) 
     archived accounts.
     """
     reached: dict[uuid.UUID, datetime] = {}
-    wanted = sorted(set(account_ids))
+    wanted, market = sorted(set(account_ids)), Remembered(market)
     for start in range(0, len(wanted), ACCOUNTS_PER_BATCH):
         reached |= _advance_batch(wanted[start : start + ACCOUNTS_PER_BATCH], now=now, market=market)
     return reached
@@ -41,12 +41,12 @@ def _advance_batch(account_ids: Sequence[uuid.UUID], *, now: datetime, market: M
             carried = carry(books, now=now, market=market)
             book_writing.write(carried)
         return {book.account_id: book.matched_until for book in carried}
-    except (DatabaseError, book_writing.AccountChanged) as error:
+    except Exception as error:  # whatever it is, it is one account's: find out whose
         if len(account_ids) > 1:
             logger.warning("A batch of %s accounts is tried again one by one: %s", len(account_ids), error)
             return _one_by_one(account_ids, now=now, market=market)
-        logger.exception("Could not write simulated account %s", account_ids[0])
-        book_writing.mark_failed(account_ids[0], f"The account could not be written: {error}")
+        logger.exception("Could not carry on simulated account %s", account_ids[0])
+        book_writing.mark_failed(account_ids[0], f"The account could not be carried on: {error}")
         return {}
 
 

@@ -202,9 +202,9 @@ class AccountBook:
     One account: what it has, what works, and what happened to it in this batch.
 
     `target` is how far this batch carries it; `is_worth_moving` whether its row must say so although nothing
-    happened. `is_open`: orders and positions have been read. `charges` is what an order was charged in a
-    session, `used` (instrument, epoch second, quantity) what the account traded lately, `month_units` what
-    it traded in a New York month (year, month).
+    happened. `is_open`: orders and positions have been read; `is_detailed`: and what came before. `charges`
+    is what an order was charged in a session, `used` (instrument, epoch second, quantity) what the account
+    traded lately, `month_units` what it traded in a New York month (year, month).
     """
 
     pk: int
@@ -229,6 +229,7 @@ class AccountBook:
     target: datetime = _NEVER
     is_worth_moving: bool = True
     is_open: bool = False
+    is_detailed: bool = False
 
     def working(self) -> list[WorkingOrder]:
         return [order for order in self.orders.values() if not order.state.is_final]

@@ -261,7 +261,16 @@ def traded(instrument: Instrument) -> Traded:
 
 
 def read_details(books: Sequence[AccountBook]) -> None:
-    """Read what only accounts need to which something happens: settings, earlier fills, volume used."""
+    """
+    Read what only accounts need to which something happens: settings, earlier fills, volume used.
+
+    Once an account and batch: afterwards the book knows more than the rows.
+    """
+    books = [book for book in books if not book.is_detailed]
+    if not books:
+        return
+    for book in books:
+        book.is_detailed = True
     read_settings(books)
     read_last_fills(books)
     read_used(books)

@@ -11,19 +11,11 @@ from datetime import date, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
-from brokers.enums import (
-    ActivityKind,
-    SimulatedOrderState,
-    TimeInForce,
-)
+from brokers.enums import ActivityKind, SimulatedOrderState, TimeInForce
 from brokers.market_data import calendar
 from brokers.market_data.replay.events import MarketEvent, to_date
 from brokers.simulator import corporate
-from brokers.simulator.book import (
-    AccountBook,
-    Promise,
-    WorkingOrder,
-)
+from brokers.simulator.book import AccountBook, Promise, Traded, WorkingOrder
 from brokers.simulator.evaluation import AUCTIONS, Evaluation, end_state
 from brokers.simulator.market import Market
 from brokers.simulator.stretch import EPOCH, EPOCH_ORDINAL, Batch, Stretch, epoch, tape_of
@@ -44,7 +36,7 @@ class Rank(IntEnum):
     PAYMENT_AT_CLOSE = 5
 
 
-def corporate_events(book: AccountBook, stretch: Stretch, batch: Batch) -> list[MarketEvent]:
+def corporate_events(book: AccountBook, stretch: Stretch, batch: Batch) -> list[tuple[Traded, MarketEvent]]:
     """Return the splits and dividends that take effect in a stretch for what an account holds or orders."""
     session = stretch.session
     if session is None or not book.matched_until < session.pre_open_start <= min(stretch.end, book.target):
@@ -52,7 +44,7 @@ def corporate_events(book: AccountBook, stretch: Stretch, batch: Batch) -> list[
     concerned = {instrument for instrument, held in book.holdings.items() if held.quantity_units}
     concerned |= {order.instrument_id for order in book.working()}
     return [
-        event
+        (batch.instruments[instrument], event)
         for instrument in sorted(concerned)
         for event in events_on(session.date, batch.instruments[instrument].symbol, batch.market)
     ]
@@ -93,7 +85,7 @@ class _Carrier:
             entry = heapq.heappop(self.agenda)
             at, rank, subject, index = entry[0], entry[1], entry[6], entry[7]
             if rank == Rank.CORPORATE_ACTION:
-                self._corporate_action(subject)
+                self._corporate_action(*subject)
             elif rank in (Rank.PAYMENT_AT_OPEN, Rank.PAYMENT_AT_CLOSE):
                 self._payment(subject)
             elif rank == Rank.ACTIVATION:
@@ -109,8 +101,8 @@ class _Carrier:
 
     def _plan(self) -> None:
         session = self.stretch.session
-        for event in corporate_events(self.book, self.stretch, self.batch):
-            self._push(session.pre_open_start, Rank.CORPORATE_ACTION, event)
+        for traded_and_event in corporate_events(self.book, self.stretch, self.batch):
+            self._push(session.pre_open_start, Rank.CORPORATE_ACTION, traded_and_event)
         for promise in self.book.promises:
             self._plan_promise(promise)
         for order in self.book.working():
@@ -166,8 +158,7 @@ class _Carrier:
 
     # ------------------------------------------------------------------ what happens
 
-    def _corporate_action(self, event: MarketEvent) -> None:
-        traded = next(each for each in self.batch.instruments.values() if each.symbol == event.symbol)
+    def _corporate_action(self, traded: Traded, event: MarketEvent) -> None:
         session = self.stretch.session
         at = session.pre_open_start
         if event.kind == "SPLIT":
@@ -177,7 +168,7 @@ class _Carrier:
             due = (calendar.session(pays_on) or calendar.next_session(pays_on)).open
             corporate.declare_dividend(self.book, event, traded, at=at, pays_on=pays_on, due=due)
         for promise in self.book.promises:
-            if promise.event_id == event.event_id:
+            if (promise.event_id, promise.instrument_id) == (event.event_id, traded.instrument_id):
                 self._plan_promise(promise)
         for order in self.book.working():
             if order.instrument_id == traded.instrument_id and order.state is not SimulatedOrderState.ACCEPTED:
@@ -238,5 +229,3 @@ class _Carrier:
         if found is None or not len(found.at) or int(found.at[0]) < epoch(earliest):
             return None
         return tape_of(found, session, self.batch.market).observation(0)
-
-    # ------------------------------------------------------------------ one evaluation

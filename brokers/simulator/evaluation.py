@@ -13,6 +13,7 @@ from brokers.simulator import chance, liquidity, reserves
 from brokers.simulator.book import AccountBook, BookedFill, WorkingOrder, execution_id
 from brokers.simulator.commission import NO_CHARGES, SessionCharges
 from brokers.simulator.fills import FillDecision, NoFill, fill_against_quote
+from brokers.simulator.market import forgets
 from brokers.simulator.presets import CommissionModel, SimulationSettings, Trigger
 from brokers.simulator.slices import FillContext, TradedInstrument
 from brokers.simulator.stretch import Batch, Stretch, epoch, ordinal
@@ -62,12 +63,15 @@ class Evaluation:
         first = epoch(max(order.active_from, opens))
         if look.at <= first:
             return False
-        symbol = self.batch.instruments[order.instrument_id].symbol
-        earlier = self.batch.market.observation_at(symbol, at=first)
-        if earlier is not None and len(earlier.at) and not earlier.is_halted[0]:
+        market, symbol = self.batch.market, self.batch.instruments[order.instrument_id].symbol
+        earlier = market.observation_at(symbol, at=first)
+        if earlier is not None and len(earlier.at) and earlier.at[0] >= epoch(opens) and not earlier.is_halted[0]:
             return True
-        between = self.batch.market.observations(symbol, after=first, until=look.at - 1)
-        return bool(np.any(~between.is_halted))
+        between = market.observations(symbol, after=first, until=look.at - 1)
+        if np.any(~between.is_halted):
+            return True
+        # Without a history the visits count: an account that was here since has been shown a price.
+        return forgets(market) and epoch(self.book.matched_until) > first
 
     def _context(self, order: WorkingOrder, look: Observation, at: datetime) -> FillContext:
         traded, settings = self.batch.instruments[order.instrument_id], self.settings(order)
@@ -110,21 +114,19 @@ class Evaluation:
     def _book_fill(self, order: WorkingOrder, fill: FillDecision, at: datetime) -> None:
         cash = self.book.cash_units - order.side.sign * fill.notional_units
         cash -= fill.commission_units + fill.fees_units
-        if self.book.kind is AccountKind.CASH and cash < 0:
+        if self.book.kind is AccountKind.CASH and cash < self.book.reserved_units(but=order.pk):
             text = "The costs of this sale are above its proceeds, and there is no cash for them."
             self.end(order, SimulatedOrderState.CANCELED, at=at, code="CASH_AT_FILL", text=text)
             return
         self.book.cash_units = cash
         self.book.holding(order.instrument_id).trade(order.side, fill.quantity_units, fill.price_units)
+        before = self._left(order)
         self._add_fill(order, fill, at)
-        before = order.remaining_units
         order.filled_units += fill.quantity_units
         order.waiting_for = ""
-        if order.quantity_units is None:
-            before, left = order.notional_units, max(0, order.notional_units - _spent(fill.charges))
-        else:
-            left = order.remaining_units
-        order.reserve_units = reserves.remaining_reserve(order.reserve_units, before_units=before, after_units=left)
+        order.reserve_units = reserves.remaining_reserve(
+            order.reserve_units, before_units=before, after_units=self._left(order)
+        )
         if fill.completes_order:
             order.quantity_units = order.filled_units
             order.end(SimulatedOrderState.FILLED, at=at)
@@ -132,6 +134,12 @@ class Evaluation:
             order.change(order.state, at=at)
         else:
             order.change(SimulatedOrderState.PARTIALLY_FILLED, at=at)
+
+    def _left(self, order: WorkingOrder) -> int:
+        """Return what is left to fill in quantity units; of an order by amount, what is left to spend."""
+        if order.quantity_units is not None:
+            return order.remaining_units
+        return max(0, (order.notional_units or 0) - _spent(self._charges(order)))
 
     def _add_fill(self, order: WorkingOrder, fill: FillDecision, at: datetime) -> None:
         order.fill_count += 1

@@ -1,5 +1,6 @@
 """What the venue asks of a market, and how stored prices answer it."""
 
+from functools import cache
 from typing import Protocol
 
 from brokers.market_data.replay.events import MarketEvent
@@ -40,3 +41,27 @@ class Market(Protocol):
     def events(self, symbol: str, *, until_ordinal: int) -> tuple[MarketEvent, ...]:
         """Return splits and dividends with ex-dates up to a date, oldest first."""
         ...
+
+
+def forgets(market: Market) -> bool:
+    """Return whether a market knows only its newest prices; such a one says so in its `forgets`."""
+    return getattr(market, "forgets", False)
+
+
+class Remembered:
+    """
+    A market that is asked every question once: for one catch-up of many accounts, then thrown away.
+
+    Accounts ask the same things of the same seconds; what they are told never changes meanwhile.
+    """
+
+    def __init__(self, market: Market) -> None:
+        self.label = market.label
+        self.identity = market.identity
+        self.forgets = forgets(market)
+        self.observations = cache(market.observations)
+        self.observation_at = cache(market.observation_at)
+        self.volume_of_last_minute = cache(market.volume_of_last_minute)
+        self.daily_statistics = cache(market.daily_statistics)
+        self.previous_close = cache(market.previous_close)
+        self.events = cache(market.events)

@@ -9,12 +9,17 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import numpy as np
+
 from brokers.market_data import calendar
 from brokers.simulator import book_rows, book_writing, catch_up, sweep
 from brokers.simulator.book import AccountBook
 from brokers.simulator.market import Market
 from brokers.simulator.stretch import Batch, Stretch, epoch, stretches, tape_of
 from brokers.simulator.tape import Tape
+
+# An idle account's row may lag this far behind what its reports say: whoever polls asks again for as much.
+IDLE_LAG_MAX = timedelta(minutes=5)
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +32,13 @@ class Passage:
         self.failed: set[int] = set()
         self.resting = sweep.resting(book_rows.read_sweep(books))
         book_rows.read_holdings(books)
-        crossing = [book for book in books if _crosses_session(book)]
+        crossing = {book.pk: book for book in books if _crosses_session(book)}
         if crossing:
-            book_rows.read_promises(crossing)
+            book_rows.read_promises(list(crossing.values()))
         with_orders = set(self.resting.account.tolist())
         for book in books:
-            book.is_worth_moving = book.pk in with_orders or book in crossing
+            lag = book.target - book.matched_until
+            book.is_worth_moving = book.pk in with_orders or book.pk in crossing or lag >= IDLE_LAG_MAX
             if book.pk not in with_orders and not book.holdings and not book.promises:
                 book.matched_until = book.target = now
         self.batch = Batch(market=market, instruments=self._instruments(), rates=())
@@ -66,7 +72,7 @@ class Passage:
         """Return the accounts that are not open yet and to which something may happen in a stretch."""
         orders = self.resting
         pks = sweep.accounts_due(orders, until=stretch.end) | sweep.accounts_touched(orders, stretch.tapes)
-        pks |= set(orders.account[[i in self.batch.unknown for i in orders.instrument.tolist()]].tolist())
+        pks |= set(orders.account[np.isin(orders.instrument, list(self.batch.unknown))].tolist())
         pks |= self._with_events(stretch, here)
         return [book for book in here if book.pk in pks and not book.is_open]
 

@@ -31,6 +31,7 @@ class StoredPrices:
 
     label = "STORED PRICES"
     identity = "stored prices"
+    forgets = True
 
     def __init__(self) -> None:
         self._rows: dict[str, LatestPrice | None] = {}

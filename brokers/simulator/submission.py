@@ -4,7 +4,8 @@ import copy
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +16,6 @@ from django.db import transaction
 from brokers import money
 from brokers.enums import (
     AccountStatus,
-    InstrumentKind,
     SimulatedOrderState,
     TimeInForce,
 )
@@ -27,10 +27,10 @@ from brokers.simulator import batch, book_rows, book_writing, catch_up, chance, 
 from brokers.simulator.book import AccountBook, WorkingOrder, venue_order_id
 from brokers.simulator.market import Market
 from brokers.simulator.order_checks import Checked, OrderChecks, optional_units, optional_value
+from brokers.simulator.pricing import EnvelopeViolation
 from brokers.simulator.stretch import Batch, stretch_at
 
 RETRY_SECONDS = 1
-_SHARE_KINDS = (InstrumentKind.EQUITY, InstrumentKind.ETF)
 
 
 def submit_many(
@@ -43,8 +43,7 @@ def submit_many(
     same content as the order it made. All that were taken are matched together. Raises AccountUnknown, and
     BrokerUnavailable when the account has not caught up; then nothing was taken.
     """
-    with transaction.atomic():
-        desk = _Desk.caught_up(account_id, now=now, market=market)
+    with _one_account(account_id, now=now, market=market) as desk:
         taken = [desk.take(new_order) for new_order in new_orders]
         desk.settle()
     return [desk.answer(outcome) for outcome in taken]
@@ -52,8 +51,7 @@ def submit_many(
 
 def preview(account_id: uuid.UUID, new_order: NewOrder, *, now: datetime, market: Market) -> OrderPreview:
     """Return what the venue would say to an order now, with its estimated price and costs; writes nothing."""
-    with transaction.atomic():
-        desk = _Desk.caught_up(account_id, now=now, market=market)
+    with _one_account(account_id, now=now, market=market) as desk:
         desk.save()
         checked = desk.checks.check(new_order)
         power = desk.checks.buying_power()
@@ -76,8 +74,7 @@ def cancel(account_id: uuid.UUID, order_id: str, *, now: datetime, market: Marke
 
     Raises OrderRejected when the account has no such order.
     """
-    with transaction.atomic():
-        desk = _Desk.caught_up(account_id, now=now, market=market)
+    with _one_account(account_id, now=now, market=market) as desk:
         working = desk.find(order_id)
         if working is not None:
             desk.cancel(working)
@@ -94,14 +91,19 @@ def replace_order(
     `quantity` is what the new order still has to fill; left out, it is what the old one had left. Raises
     OrderRejected when the old one is over (ORDER_NOT_OPEN) or the new one is refused; then the old stands.
     """
-    with transaction.atomic():
-        desk = _Desk.caught_up(account_id, now=now, market=market)
+    with _one_account(account_id, now=now, market=market) as desk:
         taken = desk.replace(order_id, change)
         desk.settle()
     answer = desk.answer(taken)
     if isinstance(answer, OrderRejected):
         raise answer
     return answer
+
+
+def catch_up_account(account_id: uuid.UUID, *, now: datetime, market: Market) -> None:
+    """Carry one account to now, waiting for whoever holds it. Raises AccountUnknown and BrokerUnavailable."""
+    with _one_account(account_id, now=now, market=market) as desk:
+        desk.save()
 
 
 class _Desk:
@@ -115,16 +117,6 @@ class _Desk:
         self.settings = book_rows.settings_of(account.settings)
         self.rates = book_rows.fee_rates()
         self.checks = OrderChecks(account, book, now=at, market=market, settings=self.settings, rates=self.rates)
-
-    @classmethod
-    def caught_up(cls, account_id: uuid.UUID, *, now: datetime, market: Market) -> "_Desk":
-        """Lock an account and carry it to now. Raises AccountUnknown and BrokerUnavailable."""
-        account = SimulatedAccount.objects.filter(account_id=account_id).first()
-        if account is None:
-            raise AccountUnknown(f"The simulated venue has no account {account_id}.")
-        book = _locked_book(account_id, now=now, market=market)
-        account.refresh_from_db()
-        return cls(account, book, at=max(now, book.matched_until), market=market)
 
     # -------------------------------------------------------------- taking orders
 
@@ -283,27 +275,52 @@ class _Desk:
         return _report(self.account.account_id, str(outcome.venue_order_id))
 
 
+@contextmanager
+def _one_account(account_id: uuid.UUID, *, now: datetime, market: Market) -> Iterator[_Desk]:
+    """
+    Lock an account, carry it to now and hold the transaction while something is done with it.
+
+    Raises AccountUnknown, and BrokerUnavailable whenever nothing was done and trying again makes sense.
+    """
+    _bring_near(account_id, now=now, market=market)
+    try:
+        with transaction.atomic():
+            book = _locked_book(account_id, now=now, market=market)
+            account = SimulatedAccount.objects.get(pk=book.pk)
+            yield _Desk(account, book, at=max(now, book.matched_until), market=market)
+    except (EnvelopeViolation, book_writing.AccountChanged) as error:
+        raise BrokerUnavailable(f"Nothing was done: {error}", retry_after_seconds=RETRY_SECONDS) from error
+
+
+def _bring_near(account_id: uuid.UUID, *, now: datetime, market: Market) -> None:
+    """Carry an account that is more than one call behind, and keep that, before anything else is tried."""
+    account = SimulatedAccount.objects.filter(account_id=account_id).first()
+    if account is None:
+        raise AccountUnknown(f"The simulated venue has no account {account_id}.")
+    if account.status == AccountStatus.ARCHIVED or batch.reach(account.matched_until, now) >= now:
+        return
+    reached = batch.advance([account_id], now=now, market=market).get(account_id, account.matched_until)
+    if reached < now:
+        raise BrokerUnavailable(
+            f"The account is still catching up and stands at {reached:%Y-%m-%d %H:%M} UTC; nothing was done.",
+            retry_after_seconds=RETRY_SECONDS,
+        )
+
+
 def _locked_book(account_id: uuid.UUID, *, now: datetime, market: Market) -> AccountBook:
     locked = book_rows.lock_accounts([account_id], skip_locked=False, with_archived=True)
     if locked[0].status is AccountStatus.ARCHIVED:
         return locked[0]
     carried = batch.carry(locked, now=now, market=market)
-    if not carried:
+    if not carried or carried[0].matched_until < now:
         raise BrokerUnavailable(
-            "The simulated venue could not bring this account up to date; nothing was taken.",
+            "The simulated venue could not bring this account up to date; nothing was done.",
             retry_after_seconds=RETRY_SECONDS,
         )
-    book = carried[0]
-    if book.matched_until < now:
-        raise BrokerUnavailable(
-            f"The account is still catching up and stands at {book.matched_until:%Y-%m-%d %H:%M} UTC; "
-            "nothing was taken.",
-            retry_after_seconds=RETRY_SECONDS,
-        )
-    if not book.is_open:
-        book_rows.read_orders([book])
-        book_rows.read_holdings([book])
-    return book
+    if not carried[0].is_open:
+        book_rows.read_orders(carried)
+        book_rows.read_holdings(carried)
+    return carried[0]
 
 
 def request_hash(new_order: NewOrder) -> str:

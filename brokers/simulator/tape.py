@@ -171,7 +171,7 @@ def trailing_stops(order: WorkingOrder, marks: np.ndarray, *, increments: Increm
     if order.trail_amount_units is not None:
         exact = marks + sign * order.trail_amount_units
     else:
-        # Watermark x percent stays below 2^63 for prices up to 50,000: beyond, split the product.
+        # In two parts, because watermark x percent leaves 64 bits from a price of 60,000 on.
         factor = PERCENT + sign * order.trail_percent_units
         whole, rest = marks // PERCENT, marks % PERCENT
         product = rest * factor

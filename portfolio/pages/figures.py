@@ -58,6 +58,11 @@ def signed_percent(fraction: Decimal | None, places: int = 1) -> str:
     return f"{signed(fraction * 100, places)}{NO_BREAK_SPACE}%"
 
 
+def bps(value: Decimal | None) -> str:
+    """Write basis points, signed: +5.8 bps."""
+    return UNKNOWN if value is None else f"{signed(value, 1)}{NO_BREAK_SPACE}bps"
+
+
 def rounded(value: Decimal, places: int) -> Decimal:
     """Round half away from zero; what rounds to nothing loses its sign, so that −0.00 is never shown."""
     shown = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)

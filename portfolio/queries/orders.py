@@ -75,7 +75,7 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillRow:
-    """One execution. `slippage` is signed so that positive is worse for us."""
+    """One execution. `slippage` is money per unit, signed so that positive is worse for us."""
 
     id: int
     order_id: int | None
@@ -90,6 +90,13 @@ class FillRow:
     evidence: dict[str, Any]
     executed_at: datetime
     venue_fill_id: str
+
+    @property
+    def slippage_bps(self) -> Decimal | None:
+        """Slippage in basis points of the expected price; None when nothing was expected."""
+        if self.slippage is None or not self.expected_price:
+            return None
+        return self.slippage / self.expected_price * 10_000
 
     @property
     def costs(self) -> Decimal:
@@ -242,10 +249,9 @@ def _row(order: Order) -> OrderRow:
 
 
 def _reasons(order: Order) -> tuple[str, ...]:
-    sentences = [str(denial.get("message", "")) for denial in order.denials]
-    if order.reason_text and order.reason_text not in sentences:
-        sentences.append(order.reason_text)
-    return tuple(sentence for sentence in sentences if sentence)
+    """Every denial by itself; `reason_text` repeats them in one text and counts where there is none."""
+    sentences = [str(denial.get("message", "")) for denial in order.denials] or [order.reason_text]
+    return tuple(dict.fromkeys(sentence for sentence in sentences if sentence))
 
 
 def _fill_row(fill: Fill) -> FillRow:

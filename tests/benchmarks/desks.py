@@ -4,6 +4,9 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
+
+from django.db import connection
 
 from brokers.enums import (
     ActivityKind,
@@ -12,12 +15,13 @@ from brokers.enums import (
     OrderStatus,
     OrderType,
     PositionEffect,
+    PriceSource,
     Side,
     TimeInForce,
     Venue,
 )
 from brokers.messages import ActivityReport, VenueReports
-from brokers.models import Instrument
+from brokers.models import Instrument, LatestPrice
 from portfolio.enums import OrderRole, Origin
 from portfolio.models import Order, OrderLeg, Portfolio, User
 from portfolio.order_intents import client_order_id
@@ -136,3 +140,31 @@ def write_orders(orders: Sequence[Order], instruments: Sequence[Instrument], sid
         ],
         batch_size=BATCH,
     )
+
+
+def store_prices(instruments: Sequence[Instrument], *, at: datetime) -> None:
+    """Store a fresh quote of each instrument, as the tick has just done when fills come in."""
+    draw = Random(SEED)
+    LatestPrice.objects.all().delete()
+    LatestPrice.objects.bulk_create(
+        [
+            LatestPrice(
+                instrument=row,
+                bid=(bid := Decimal(draw.randint(1_000, 50_000)).scaleb(-2)),
+                ask=bid + Decimal("0.02"),
+                quote_as_of=at,
+                last=bid + Decimal("0.01"),
+                last_as_of=at,
+                source=f"replay:{PriceSource.QUOTE}",
+                updated_at=at,
+            )
+            for row in instruments
+        ],
+        batch_size=BATCH,
+    )
+
+
+def analyze() -> None:
+    """Let the database count its rows, as it would have by itself on a desk that has run for a while."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")

@@ -64,7 +64,7 @@ class Tape:
                 fills=tuple(fills),
             )
         desks.write_orders(made.orders, made.instruments, made.sides)
-        return made
+        return Round(made.at, made.reports)
 
     def fill(self, made: Round, portfolio: Portfolio, index: int, share: int, number: int, at: datetime) -> FillReport:
         draw = Random(desks.SEED + index * 1_000_003 + number * 1_009 + share)
@@ -124,6 +124,8 @@ def run(size: str) -> Outcome:
     for tape in (through_door, one_by_one):
         desks.fund(tape.portfolios)
         book_through_door(tape.round(0))
+    desks.store_prices(shares, at=desks.NOW)
+    desks.analyze()
     ways = [
         Way(
             name="ours: the door, 200 portfolios a transaction",

@@ -111,11 +111,19 @@ def interleave(ways: Sequence[Way], *, rounds: int = ROUNDS) -> dict[str, Timing
 
 
 def timed(run: Callable[[Any], Any], given: Any) -> tuple[float, Any]:
-    """Return the seconds one run takes and its answer; rubbish of earlier runs is collected before."""
+    """
+    Return the seconds one run takes and its answer.
+
+    What the benchmark itself has made is put out of the garbage collector's sight before.
+    """
     gc.collect()
-    started = perf_counter()
-    answer = run(given)
-    return perf_counter() - started, answer
+    gc.freeze()
+    try:
+        started = perf_counter()
+        answer = run(given)
+        return perf_counter() - started, answer
+    finally:
+        gc.unfreeze()
 
 
 def first_difference(ours: Any, theirs: Any) -> str:

@@ -115,3 +115,19 @@ def test_what_opens_over_a_page_has_no_serious_fault(open_page, path, opener, da
     if "summary" not in opener:
         page.locator("#dialog[open]").wait_for()
     assert serious(page) == []
+
+
+LAYOUT_SHIFT = """new Promise(done => {
+    let total = 0;
+    new PerformanceObserver(list => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) total += entry.value;
+    }).observe({type: "layout-shift", buffered: true});
+    setTimeout(() => done(total), 3000);
+})"""
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", ["home", "positions", "ticket", "filled order"])
+def test_nothing_jumps_while_a_page_loads_and_lives(open_page, running_desk, name, viewport):
+    page = open_page(PAGES[name], viewport=viewport)
+    assert page.evaluate(LAYOUT_SHIFT) < 0.02

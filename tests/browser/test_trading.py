@@ -153,11 +153,17 @@ def test_marks_arrive_without_reload_and_the_focus_stays(open_page, running_desk
     button.focus()
     page.evaluate("window.scrollTo(0, 40)")
     version = page.locator("#live").get_attribute("hx-get")
+    page.evaluate(
+        "window.times = []; setInterval(() => times.push(document.querySelector('#clock time').textContent), 100)"
+    )
     running_desk.mark()
     page.wait_for_function("old => document.querySelector('#live').getAttribute('hx-get') !== old", arg=version)
     age = page.locator("[id^=mark-] .age").first
     young = age.inner_text()
     expect(age).not_to_have_text(young)  # it ticks by itself
+    expect(page.locator("td.changed").first).to_be_attached()
+    times = page.evaluate("times")
+    assert times == sorted(times), "the clock never runs backwards"
     expect(button).to_be_focused()
     assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
 
@@ -202,6 +208,15 @@ def test_an_ended_session_says_so_and_keeps_what_was_typed(open_page):
     expect(page.get_by_role("dialog", name="Signed out")).to_be_visible(timeout=6000)
     page.get_by_role("button", name="Stay on this page").click()
     expect(page.get_by_label("Quantity")).to_have_value("7")
+
+
+def test_a_lost_connection_is_told_with_its_time_and_so_is_its_return(open_page):
+    page = open_page(POSITIONS)
+    expect(page.locator("#connection")).to_have_text("updates every 2 s")
+    page.context.set_offline(True)
+    expect(page.locator("#connection")).to_have_text(re.compile(r"offline since \d\d:\d\d:\d\d EST"), timeout=6000)
+    page.context.set_offline(False)
+    expect(page.locator("#connection")).to_have_text("updates every 2 s", timeout=6000)
 
 
 def test_pages_work_without_scripts(browser, running_desk, session_cookies):

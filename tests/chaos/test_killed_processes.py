@@ -6,6 +6,7 @@ Web, two workers and beat, killed at any moment while people trade: nothing lost
 empty Redis database of those servers.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -176,6 +178,23 @@ class Fleet:
             if child.program.name == name and child.process is not None and child.process.poll() is None:
                 os.killpg(child.process.pid, number)
 
+    @contextlib.contextmanager
+    def kept_up(self) -> Iterator[None]:
+        """Let whatever died come back, and stay, while the last acts get their answers."""
+        over = threading.Event()
+
+        def keep() -> None:
+            while not over.wait(0.1):
+                self.mend()
+
+        keeper = threading.Thread(target=keep, daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
+
     def names(self) -> list[str]:
         return [child.program.name for child in self.supervisor.children]
 
@@ -211,7 +230,7 @@ class Killer:
             self.fleet.mend()
             time.sleep(0.05)
         if self.random.random() < 0.7:
-            self.random.choice(self.traders).in_flight.wait(timeout=2.0)
+            self.random.choice(self.traders).in_flight.wait(timeout=1.0)
             time.sleep(self.random.uniform(0.0, 0.15))
 
     def choose(self) -> str:
@@ -225,7 +244,7 @@ class Killer:
         self.stops += 1
 
 
-def within(seconds: float, condition) -> bool:
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -269,16 +288,15 @@ def test_processes_killed_at_any_moment_lose_nothing_and_send_nothing_twice(plac
     for thread in threads:
         thread.start()
     killer.run(kills=KILLS)
-    enough.set()
-    mending = threading.Thread(target=keep_mending, args=(fleet, threads), daemon=True)
-    mending.start()
-    for thread in threads:
-        thread.join(timeout=150)
     under_fire = time.monotonic() - begun
-
-    settled = place.ask("settle")
-    is_healthy = within(60, place.is_healthy)
-    verdict = place.ask("judge", acts=[asdict(trader.acts) for trader in traders])
+    enough.set()
+    with fleet.kept_up():
+        for thread in threads:
+            thread.join(timeout=150)
+        settled = place.ask("settle")
+        is_healthy = within(60, place.is_healthy)
+        until_healthy = time.monotonic() - begun - under_fire
+        verdict = place.ask("judge", acts=[asdict(trader.acts) for trader in traders])
     summary = {
         "seed": seed,
         "kills": dict(killer.kills),
@@ -286,11 +304,13 @@ def test_processes_killed_at_any_moment_lose_nothing_and_send_nothing_twice(plac
         "queue lost": killer.losses,
         "seconds under fire": round(under_fire, 1),
         "seconds to settle": round(settled["seconds"], 1),
+        "seconds until healthy": round(until_healthy, 1),
         "open ends at the end of the faults": len(settled["open_ends_at_first"]),
         "tickets": sum(len(trader.acts.tickets) for trader in traders),
         "closes": sum(len(trader.acts.closes) for trader in traders),
         "cancels": sum(len(trader.acts.cancels) for trader in traders),
-        "requests": sum(trader.acts.presses for trader in traders),
+        "requests": sum(trader.acts.requests for trader in traders),
+        "acts pressed again": sum(trader.acts.pressed_again for trader in traders),
         **verdict["figures"],
     }
     with capsys.disabled():
@@ -302,10 +322,3 @@ def test_processes_killed_at_any_moment_lose_nothing_and_send_nothing_twice(plac
     place.manage("rebuild_books", "--compare")
     place.manage("verify_journal")
     assert summary["tickets"] > KILLS / 2, "too little happened between the kills to prove anything"
-
-
-def keep_mending(fleet: Fleet, threads: list[threading.Thread]) -> None:
-    """Let the last acts get their answers: whatever died comes back."""
-    while any(thread.is_alive() for thread in threads):
-        fleet.mend()
-        time.sleep(0.1)

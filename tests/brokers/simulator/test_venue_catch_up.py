@@ -252,6 +252,14 @@ def test_an_account_with_nothing_to_do_is_not_even_written(account, market):
     assert market.asked == 0
 
 
+def test_the_row_of_an_idle_account_is_never_five_minutes_behind_its_reports(account, market):
+    for minutes in range(1, 30):
+        now = OPEN + minutes * MINUTE
+        venue.advance([account.account_id], now=now, market=market)
+        account.refresh_from_db()
+        assert now - account.matched_until < timedelta(minutes=5)
+
+
 def test_an_account_that_fails_leaves_the_others_alone_and_says_why(aapl, market, monkeypatch, caplog):
     ids = many(3, market)
     market.quote(OPEN + 3 * MINUTE, "148.90", "148.95")
@@ -294,6 +302,16 @@ def test_an_account_whose_rows_cannot_be_written_is_rolled_back_alone(aapl, mark
     assert set(reached) == {ids[0], ids[2]}
     assert sorted(SimulatedFill.objects.values_list("account__account_id", flat=True)) == sorted((ids[0], ids[2]))
     assert SimulatedAccount.objects.get(account_id=ids[1]).error
+
+
+def test_an_account_with_unreadable_settings_stops_no_other(aapl, market, caplog):
+    ids = many(3, market)
+    SimulatedOrder.objects.filter(account__account_id=ids[1]).update(settings={"luck": "1"})
+    market.quote(OPEN + 3 * MINUTE, "148.90", "148.95")
+    with caplog.at_level(logging.CRITICAL):
+        reached = venue.advance(ids, now=OPEN + 4 * MINUTE, market=market)
+    assert set(reached) == {ids[0], ids[2]}
+    assert "luck" in SimulatedAccount.objects.get(account_id=ids[1]).error
 
 
 def test_a_crash_in_the_middle_of_a_batch_keeps_nothing_and_a_rerun_gives_the_same(account, market, monkeypatch):

@@ -20,7 +20,7 @@ from brokers.models import (
     SimulatedOrder,
     SimulatedPosition,
 )
-from brokers.simulator import accounts, evidence, venue
+from brokers.simulator import accounts, evidence, sweep, venue
 
 pytestmark = pytest.mark.django_db
 
@@ -201,3 +201,15 @@ def test_one_step_many_steps_and_other_batches_give_equal_rows(seed, settings):
     in_pieces = live_through(scenario, market, pauses=pauses)
     assert len(at_once["SimulatedFill"]) >= 15
     assert differences(at_once, in_pieces) == []
+
+
+def test_looking_only_at_what_the_sweep_names_misses_nothing(settings, monkeypatch):
+    settings.REPLAY_BARS = "synthetic"
+    sources.list_instruments()
+    market = sources.replay_market()
+    scenario = some_orders(5, market)
+    pauses = [START + timedelta(minutes=37 * number) for number in range(110)]
+    with_sweep = live_through(scenario, market, pauses=pauses)
+    monkeypatch.setattr(sweep, "accounts_touched", lambda orders, tapes: set(orders.account.tolist()))
+    looking_at_all = live_through(scenario, market, pauses=pauses)
+    assert differences(with_sweep, looking_at_all) == []

@@ -87,3 +87,9 @@ def test_times_name_their_zone_and_the_day_when_it_is_another(at, shown):
 )
 def test_ages_round_down_to_the_largest_unit(seconds, shown):
     assert figures.duration(timedelta(seconds=seconds)).replace("\u00a0", " ") == shown
+
+
+def test_slippage_is_written_in_basis_points():
+    assert figures.bps(Decimal("5.75")) == "+5.8\u00a0bps"
+    assert figures.bps(Decimal("-2")) == "−2.0\u00a0bps"
+    assert figures.bps(None) == "–"

@@ -13,17 +13,23 @@
   /* The desk's clock ---------------------------------------------------------------------------- */
 
   const clock = { at: 0, since: 0, speed: 1, zone: "America/New_York" };
+  const LATENCY_MS = 2000;
 
+  const deskNow = () => clock.at + (performance.now() - clock.since) * clock.speed;
+
+  /* The server's time is a little old when it arrives: within that, ours goes on and never steps back. */
   function readClock() {
     const element = one("#clock");
     if (!element) return;
-    clock.at = Number(element.dataset.now);
+    const told = Number(element.dataset.now);
+    const speed = Number(element.dataset.speed);
+    const shown = clock.at ? deskNow() : told;
+    const isLate = shown > told && shown - told < LATENCY_MS * Math.max(1, speed) && speed === clock.speed;
+    clock.at = isLate ? shown : told;
     clock.since = performance.now();
-    clock.speed = Number(element.dataset.speed);
+    clock.speed = speed;
     clock.zone = element.dataset.zone;
   }
-
-  const deskNow = () => clock.at + (performance.now() - clock.since) * clock.speed;
 
   function duration(milliseconds) {
     const seconds = Math.max(0, Math.floor(milliseconds / 1000));
@@ -115,7 +121,7 @@
     for (const fold of all("details[id]")) if (folds.has(fold.id)) fold.open = folds.get(fold.id);
     numbers = new Map();
     folds = new Map();
-    readClock();
+    if (event.detail.target.id === "clock") readClock();
     tick();
   });
 
@@ -215,6 +221,7 @@
   /* The ticket: only the fields its type uses -------------------------------------------------- */
 
   function arrange(form) {
+    form.dataset.arranged = "1";
     const chosen = new Set([form.elements.order_type.value, form.elements.time_in_force.value]);
     for (const field of all("[data-for]", form)) {
       const used = field.dataset.for.split(" ").some((name) => chosen.has(name));
