@@ -1,4 +1,4 @@
-# make          install what is missing and run the desk
+# make run      install what is missing and run the desk
 # make test     the tests, without browser and chaos tests
 # make lint     style and import contracts
 # make bench    the benchmarks

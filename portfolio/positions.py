@@ -21,8 +21,8 @@ SQLITE_VALUE = """
         + p.price * (abs(q.quantity) % 1000) + 500000000) / 1000000000)
     * p.multiplier * (CASE WHEN q.quantity < 0 THEN -1 ELSE 1 END)
 """
-# MATERIALIZED makes the prices a table with an index, instead of text that is read again for each position, and
-# CROSS JOIN makes SQLite go through the positions once, instead of trying every portfolio with every price.
+# MATERIALIZED makes the prices a table instead of text that is read again for each position, CAST lets SQLite
+# index it, and CROSS JOIN makes it go through the positions once instead of trying each portfolio with each price.
 MARK_SQLITE = f"""
     WITH p(instrument_id, price, multiplier, source, as_of) AS MATERIALIZED (
         SELECT CAST(value ->> 0 AS INTEGER), value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(%s)

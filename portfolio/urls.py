@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from portfolio.pages import home, orders, positions, ticket, trading_state
+from portfolio.pages import home, orders, positions, replay, ticket, trading_state
 
 app_name = "portfolio"
 urlpatterns = [
     path("", home.home, name="home"),
     path("clock/", home.market_clock, name="clock"),
     path("settings/display/", home.display, name="display"),
+    path("replay/", replay.replay, name="replay"),
     path("stop/", trading_state.stop, name="stop"),
     path("portfolios/new/", home.new_portfolio, name="new"),
     path("portfolios/<int:portfolio_id>/state/", trading_state.change, name="state"),

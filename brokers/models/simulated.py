@@ -101,9 +101,7 @@ class SimulatedOrder(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["account"], condition=~Q(state__in=FINAL_STATES), name="simulated_order_working"
-            ),
+            models.Index(fields=["account"], condition=~Q(state__in=FINAL_STATES), name="simulated_order_working"),
             models.Index(fields=["account", "updated_at"]),
         ]
 
@@ -147,9 +145,7 @@ class SimulatedPosition(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["account", "instrument"], name="simulated_position_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["account", "instrument"], name="simulated_position_once")]
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.instrument_id} {self.quantity_units}"
@@ -183,9 +179,7 @@ class SimulatedActivity(models.Model):
 
     class Meta:
         verbose_name_plural = "simulated activities"
-        constraints = [
-            models.UniqueConstraint(fields=["account", "event_id"], name="simulated_activity_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["account", "event_id"], name="simulated_activity_once")]
         indexes = [models.Index(fields=["account", "occurred_at"])]
 
     def __str__(self) -> str:

@@ -182,6 +182,8 @@ def facts_of(instrument: Instrument) -> InstrumentFacts:
 
 def _instrument(symbol: str) -> Instrument | None:
     """Return the active instrument of a symbol, shares first; else the newest that had it."""
+    if not symbol.isprintable():
+        return None
     found = list(Instrument.objects.filter(symbol=symbol).order_by("-is_active", "-pk"))
     shares = [each for each in found if each.is_active and each.kind in _SHARE_KINDS]
     return next(iter(shares + found), None)

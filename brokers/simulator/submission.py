@@ -122,13 +122,19 @@ class _Desk:
 
     def take(self, new_order: NewOrder) -> WorkingOrder | SimulatedOrder | OrderRejected:
         """Write one order, or return the one its id already made, or why it is refused."""
-        known = SimulatedOrder.objects.filter(account=self.account, client_order_id=new_order.client_order_id).first()
+        known = self._known(new_order.client_order_id)
         if known is not None and known.request_hash == request_hash(new_order):
             return known
         checked = self.checks.check(new_order, is_id_taken=known is not None)
         if checked.refusals:
             return OrderRejected(checked.refusals)
         return self._write(new_order, checked)
+
+    def _known(self, client_order_id: str) -> SimulatedOrder | None:
+        # PostgreSQL cannot even be asked for a text with a zero byte in it.
+        if not client_order_id.isprintable():
+            return None
+        return SimulatedOrder.objects.filter(account=self.account, client_order_id=client_order_id).first()
 
     # -------------------------------------------------------------- writing
 
@@ -208,7 +214,7 @@ class _Desk:
         order.end(SimulatedOrderState.CANCELED, at=self.at, code="CANCELED", text="Canceled on request.")
 
     def replace(self, order_id: str, change: OrderChange) -> WorkingOrder | SimulatedOrder | OrderRejected:
-        known = SimulatedOrder.objects.filter(account=self.account, client_order_id=change.client_order_id).first()
+        known = self._known(change.client_order_id)
         if known is not None and known.replaces and str(known.replaces.venue_order_id) == order_id:
             return known
         old = self.find(order_id)

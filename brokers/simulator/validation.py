@@ -67,6 +67,8 @@ def _client_order_id(order: NewOrder, around: Surroundings) -> Iterator[Refusal]
             measured=str(length),
             limit=str(CLIENT_ORDER_ID_LENGTH_MAX),
         )
+    elif not order.client_order_id.isprintable():
+        yield Refusal("CLIENT_ORDER_ID_REUSED", "A client order id has printable characters only.")
     elif around.is_client_order_id_taken:
         yield Refusal(
             "CLIENT_ORDER_ID_REUSED",

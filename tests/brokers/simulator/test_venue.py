@@ -178,6 +178,11 @@ def test_shares_promised_to_one_sell_are_not_there_for_another(account, market):
     assert taken.status is OrderStatus.FILLED
 
 
+def test_texts_no_database_can_hold_are_refused_like_any_other_mistake(account, market):
+    answers = send(account, market, order(name="a\x00b"), order(name="c", symbol="AA\x00PL"))
+    assert [each.code for each in answers] == ["CLIENT_ORDER_ID_REUSED", "SYMBOL_UNKNOWN"]
+
+
 def test_an_account_nobody_opened_is_unknown(aapl, market):
     with pytest.raises(AccountUnknown):
         venue.submit_many(SimulatedAccount().account_id, [order()], now=OPEN, market=market)
