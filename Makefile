@@ -23,7 +23,7 @@ lint: .venv/.development
 	@$(BIN)/lint-imports
 
 bench: .venv/.development
-	@$(BIN)/python -m pytest -m benchmark -q -p no:randomly
+	@$(BIN)/python -m tests.benchmarks all --size small
 
 clean:
 	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis test-results

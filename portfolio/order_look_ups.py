@@ -67,7 +67,7 @@ def settle_submitted(order: Order, *, now: datetime, real_now: datetime) -> None
         return
     with transaction.atomic():
         row = locked_order(order)
-        if row.status != OrderStatus.SUBMITTED:
+        if row.status != OrderStatus.SUBMITTED or not is_as_read(row, order):
             return
         fact = take_unknown(row, TimeoutError("no answer in time"), now=now, look_up_at=real_now)
         save(row, fact)
@@ -109,7 +109,7 @@ def send_again(order: Order, *, now: datetime) -> None:
     leg = OrderLeg.objects.select_related("instrument").get(order=order)
     with transaction.atomic():
         row = locked_order(order)
-        if row.status not in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
+        if not is_as_read(row, order):
             return
         row.sent_at = database_now()
         row.deadline = row.sent_at + timedelta(seconds=orders.DEADLINE_SECONDS)
@@ -123,7 +123,7 @@ def send_again(order: Order, *, now: datetime) -> None:
 def give_up(order: Order, *, code: str, text: str, now: datetime) -> None:
     with transaction.atomic():
         row = locked_order(order)
-        if row.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
+        if is_as_read(row, order):
             save(row, take_absence(row, code=code, text=text, now=now))
 
 
@@ -169,6 +169,15 @@ def locked_order(order: Order) -> Order:
     """Lock the portfolio, then read the order afresh."""
     orders.locked([order.portfolio_id])
     return Order.objects.select_related("portfolio").get(pk=order.pk)
+
+
+def is_as_read(row: Order, order: Order) -> bool:
+    """
+    True while nobody settled or sent the order since it was read as `order`.
+
+    Another sweep may be sending it just now: what was seen before that proves nothing, and one sending is enough.
+    """
+    return row.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN) and row.sent_at == order.sent_at
 
 
 def save(order: Order, fact: Fact) -> None:

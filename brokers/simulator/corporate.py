@@ -25,8 +25,8 @@ def apply_split(
     """
     Change position and working orders of one instrument by a split, before its first trade.
 
-    What is less than a share of an instrument that trades whole is dropped from the position and paid in
-    cash at the close of the session: CASH_IN_LIEU.
+    What is less than a share of an instrument that trades whole stays in the position until it is taken out
+    and paid in cash at the close of the session: CASH_IN_LIEU.
     """
     for order in _working_in(book, traded.instrument_id):
         _split_order(order, event, traded, at=at)
@@ -34,8 +34,8 @@ def apply_split(
     if holding is None or holding.quantity_units == 0:
         return
     exact = holding.quantity_units * event.ratio_to
-    whole, left_over = _split_quantity(exact, event.ratio_from, traded)
-    holding.quantity_units = whole
+    after, left_over = _split_quantity(exact, event.ratio_from, traded)
+    holding.quantity_units = after
     holding.average_price_units = money.divide_half_away(holding.average_price_units * event.ratio_from, event.ratio_to)
     holding.is_changed = True
     book.activities.append(
@@ -44,7 +44,7 @@ def apply_split(
             event_id=f"{ActivityKind.SPLIT}:{event.event_id}",
             occurred_at=at,
             instrument_id=traded.instrument_id,
-            quantity_units=whole,
+            quantity_units=after,
             ratio_from=event.ratio_from,
             ratio_to=event.ratio_to,
             fraction_units=left_over or None,
@@ -90,6 +90,9 @@ def keep_promise(book: AccountBook, promise: Promise, *, close_units: int) -> No
     if promise.kind is ActivityKind.CASH_IN_LIEU:
         quantity, price = promise.units, close_units
         amount = money.notional_cents(close_units, promise.units)
+        holding = book.holding(promise.instrument_id)
+        holding.quantity_units -= promise.units
+        holding.is_changed = True
     book.cash_units += amount
     book.activities.append(
         BookedActivity(
@@ -109,13 +112,12 @@ def _working_in(book: AccountBook, instrument_id: int) -> list[WorkingOrder]:
 
 
 def _split_quantity(exact: int, ratio_from: int, traded: Traded) -> tuple[int, int]:
-    """Return the position after a split and what is left over of it, both signed like `exact`."""
+    """Return the position after a split and the part of a share in it that cannot stay, signed like `exact`."""
     sign = 1 if exact >= 0 else -1
     after = abs(exact) // ratio_from
     if traded.is_fractionable:
         return sign * after, 0
-    whole = after // QUANTITY * QUANTITY
-    return sign * whole, sign * (after - whole)
+    return sign * after, sign * (after % QUANTITY)
 
 
 def _split_order(order: WorkingOrder, event: MarketEvent, traded: Traded, *, at: datetime) -> None:

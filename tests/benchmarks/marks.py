@@ -75,9 +75,7 @@ def write_positions(portfolios: Sequence[Portfolio], shares: Sequence[Instrument
             quantity = Decimal(draw.choice((-1, 1)) * draw.randint(1, 5_000_000_000_000)).scaleb(-9)
             cost = (quantity * draw.randint(1, 500)).quantize(UNIT, ROUND_HALF_UP)
             rows.append(
-                Position(
-                    user_id=portfolio.user_id, portfolio=portfolio, instrument=share, quantity=quantity, cost=cost
-                )
+                Position(user_id=portfolio.user_id, portfolio=portfolio, instrument=share, quantity=quantity, cost=cost)
             )
     Position.objects.bulk_create(rows, batch_size=desks.BATCH)
 

@@ -149,8 +149,7 @@ def exact_fills(outcome: Outcome, count: int) -> None:
             name="ours: exact fills with evidence",
             size=count,
             run=lambda _: [
-                fill_against_quote(order, seen, context=context)
-                for order, seen in zip(orders, quotes, strict=True)
+                fill_against_quote(order, seen, context=context) for order, seen in zip(orders, quotes, strict=True)
             ],
         ),
         Way(name="bare loop over integers", size=count, run=lambda _: fill_integers(numbers)),

@@ -97,7 +97,7 @@ def test_polling_answers_each_account_in_order_and_an_unknown_one_with_its_error
     assert found[1].caught_up_until == NOW
 
 
-def test_polling_costs_the_same_statements_for_two_accounts_as_for_eight(django_assert_num_queries):
+def test_polling_costs_the_same_statements_for_two_accounts_as_for_eight():
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 

@@ -107,6 +107,25 @@ def test_a_cancel_without_an_answer_is_repeated(desk, place, now, monkeypatch):
     assert settle(order, now).status == OrderStatus.CANCELED
 
 
+def test_a_report_from_before_the_cancel_does_not_take_the_wish_back(desk, place, now):
+    (order,) = place(desk, order_type=OrderType.LIMIT, limit_price=Decimal("100.00"))
+    orders.claim_cancel([order.pk], actor="test", now=now)  # and then the process dies
+    orders.sync([desk], now=now)  # the venue, which heard of nothing, reports it as working
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PENDING_CANCEL
+    Order.objects.filter(pk=order.pk).update(deadline=database_now() - timedelta(seconds=1))
+    assert settle(order, now).status == OrderStatus.CANCELED
+
+
+def test_an_order_canceled_before_it_was_sent_is_never_sent(desk, intent, now, monkeypatch):
+    order = send_into(desk, intent, now, monkeypatch, BrokerUnavailable("refused"))
+    (canceled,) = orders.cancel([order], actor="test", now=now)
+    assert (canceled.status, canceled.reason_code) == (OrderStatus.REJECTED, "NEVER_SENT")
+    Order.objects.filter(pk=order.pk).update(deadline=database_now() - timedelta(seconds=1))
+    assert settle(order, now).status == OrderStatus.REJECTED
+    assert SimulatedOrder.objects.count() == 0
+
+
 @pytest.mark.parametrize(("looks", "wait"), [(0, 2), (1, 5), (5, 80), (6, 60), (40, 60)])
 def test_look_ups_grow_apart(desk, intent, now, monkeypatch, looks, wait):
     order = send_into(desk, intent, now, monkeypatch, OutcomeUnknown("timeout"))

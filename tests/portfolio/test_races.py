@@ -16,7 +16,7 @@ from django.db import connection
 
 from brokers import registry
 from brokers.enums import OrderStatus, OrderType
-from brokers.errors import OutcomeUnknown
+from brokers.errors import BrokerUnavailable, OutcomeUnknown
 from brokers.market_data import clock
 from brokers.models import SimulatedAccount, SimulatedActivity, SimulatedFill, SimulatedOrder
 from brokers.money import money_value
@@ -102,6 +102,16 @@ def exits_of(results: list[object]) -> set[int]:
     answered = [each for each in results if not isinstance(each, trades.TradeChanged)]
     assert not [each for each in answered if isinstance(each, Exception)], answered
     return {order.pk for each in answered for order in each}
+
+
+class Silent:
+    """A venue to which nothing gets through, and how that shows."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def submit_many(self, new_orders):
+        raise self.error
 
 
 @pytest.fixture
@@ -190,18 +200,28 @@ def test_two_ticks_that_ring_at_once_do_the_work_once(desk, intent, now, monkeyp
 
 
 def test_two_sweeps_that_find_the_same_lost_order_send_it_once(desk, intent, now, monkeypatch):
-    class Silent:
-        def submit_many(self, new_orders):
-            raise OutcomeUnknown("lost")
-
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "adapter", lambda key, now: Silent())
+        patch.setattr(registry, "adapter", lambda key, now: Silent(OutcomeUnknown("lost")))
         (order,) = orders.submit([intent(desk)], now=now)
     assert order.status == OrderStatus.UNKNOWN
     assert at_once(*[lambda: order_look_ups.settle_overdue(now=now)] * 3) == [[]] * 3
     order.refresh_from_db()
     assert (order.status, SimulatedOrder.objects.count()) == (OrderStatus.FILLED, 1)
     assert_sound(desk)
+
+
+@pytest.mark.parametrize("error", [OutcomeUnknown("lost"), BrokerUnavailable("refused")], ids=["unknown", "unsent"])
+def test_what_a_sweep_saw_before_another_one_sends_counts_for_nothing(desk, intent, now, monkeypatch, error):
+    """Two sweeps read a lost order; one is sending it again while the other still thinks of what it saw."""
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "adapter", lambda key, now: Silent(error))
+        orders.submit([intent(desk)], now=now)
+    seen = Order.objects.select_related("portfolio").get()
+    Order.objects.update(sent_at=database_now() + timedelta(seconds=1))
+    order_look_ups.give_up(seen, code="ABSENT_AT_VENUE", text="", now=now)
+    order_look_ups.send_again(seen, now=now)
+    assert Order.objects.get().status == seen.status
+    assert SimulatedOrder.objects.count() == 0
 
 
 def test_the_sender_and_a_sweep_that_thinks_it_dead_send_one_order(desk, intent, now):

@@ -100,3 +100,23 @@ def test_a_trade_with_a_live_exit_is_left_alone(desk, trade, now):
     assert trades.carry_on([desk], now=after_close) == []
     trade.refresh_from_db()
     assert trade.status == TradeStatus.CLOSING
+
+
+def test_a_close_that_died_before_it_canceled_the_resting_exit_is_given_back(desk, trade, place, now, monkeypatch):
+    """A stop that rests is alive, yet it carries out no close: the trade must not stay CLOSING as long as it rests."""
+    place(
+        desk, "form:2", side=Side.SELL, order_type=OrderType.STOP, stop_price=Decimal("200.00"),
+        time_in_force=TimeInForce.GTC,
+    )  # fmt: skip
+    trade.refresh_from_db()
+    trades.claim_close(trade, trade.version, is_whole=True, now=now)
+    assert trades.carry_on([desk], now=now) == []  # it was claimed a moment ago: whoever did may be alive
+    monkeypatch.setattr(trades, "CLAIM_SECONDS", -1)
+    assert [found.pk for found in trades.carry_on([desk], now=now)] == [trade.pk]
+
+
+def test_the_second_to_close_a_part_reads_that_the_trade_changed(trade, now):
+    close(trade, now, quantity=Decimal(4), key="close:1")
+    with pytest.raises(trades.TradeChanged, match="Look again"):
+        close(trade, now, quantity=Decimal(4), key="close:2")
+    assert Order.objects.filter(role="EXIT").count() == 1

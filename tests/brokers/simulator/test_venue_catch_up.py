@@ -60,9 +60,11 @@ def test_a_reverse_split_1_for_8_leaves_12_of_101_shares_and_25_33_in_cash(whole
     market.split(MONDAY, 8, 1)
     market.close_at(MONDAY_CLOSE, "40.53")
     advance(account, market, MONDAY_CLOSE - SECOND)
-    assert position(account) == 12
+    assert venue.position_reports(account.account_id)[0].quantity == Decimal("12.625")
+    assert book_of(ActivityKind.SPLIT, account)[0].quantity == Decimal("12.625")
     assert book_of(ActivityKind.CASH_IN_LIEU, account) == []
     advance(account, market, MONDAY_CLOSE)
+    assert venue.position_reports(account.account_id)[0].quantity == 12
     (paid,) = book_of(ActivityKind.CASH_IN_LIEU, account)
     # 101 / 8 = 12.625; 0.625 x 40.53 = 25.33125
     assert (paid.quantity, paid.price, paid.amount) == (Decimal("0.625"), Decimal("40.53"), Decimal("25.33"))
@@ -74,7 +76,7 @@ def test_a_split_3_for_2_of_101_shares_leaves_151_and_half_a_share(whole, accoun
     market.split(MONDAY, 2, 3)
     market.close_at(MONDAY_CLOSE, "100.01")
     advance(account, market, MONDAY_CLOSE)
-    assert position(account) == 151
+    assert venue.position_reports(account.account_id)[0].quantity == 151
     (paid,) = book_of(ActivityKind.CASH_IN_LIEU, account)
     assert (paid.quantity, paid.amount) == (Decimal("0.5"), Decimal("50.01"))  # 50.005, half away from zero
 
