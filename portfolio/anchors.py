@@ -22,20 +22,21 @@ FILE_NAME = "anchors.jsonl"
 
 def write(*, now: datetime) -> int:
     """Anchor every chain that has grown since its last anchor; return how many did."""
-    known = {(anchor.user_id, anchor.sequence) for anchor in Anchor.objects.all()}
-    heads = [head for head in JournalHead.objects.all() if head.sequence]
-    fresh = [
-        Anchor(
-            user_id=head.user_id,
-            sequence=head.sequence,
-            hash=head.hash,
-            at=now,
-            signature=signature(user_id=head.user_id, sequence=head.sequence, head_hash=head.hash),
-        )
-        for head in heads
-        if (head.user_id, head.sequence) not in known
-    ]
     with transaction.atomic():
+        # Locked before the anchors are read, so that of two sweeps at once the second finds nothing to do.
+        heads = list(JournalHead.objects.select_for_update(no_key=True).filter(sequence__gt=0).order_by("user_id"))
+        known = {(anchor.user_id, anchor.sequence) for anchor in Anchor.objects.all()}
+        fresh = [
+            Anchor(
+                user_id=head.user_id,
+                sequence=head.sequence,
+                hash=head.hash,
+                at=now,
+                signature=signature(user_id=head.user_id, sequence=head.sequence, head_hash=head.hash),
+            )
+            for head in heads
+            if (head.user_id, head.sequence) not in known
+        ]
         Anchor.objects.bulk_create(fresh)
         append_lines(fresh)
     return len(fresh)

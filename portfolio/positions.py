@@ -13,12 +13,13 @@ from brokers.money import money_units
 from portfolio.models import Portfolio, Position
 
 # SQLite turns an overflowing product into a float in silence, so price x quantity is taken in parts:
-# |quantity| = W * 10^9 + H * 10^3 + L, rounded half away from zero like PostgreSQL's numeric.
+# |quantity| = W * 10^9 + H * 10^3 + L, rounded half away from zero like PostgreSQL's numeric. Remainders are
+# written %% because the statements take parameters.
 SQLITE_VALUE = """
     (p.price * (abs(q.quantity) / 1000000000)
-     + (p.price * ((abs(q.quantity) % 1000000000) / 1000)) / 1000000
-     + (((p.price * ((abs(q.quantity) % 1000000000) / 1000)) % 1000000) * 1000
-        + p.price * (abs(q.quantity) % 1000) + 500000000) / 1000000000)
+     + (p.price * ((abs(q.quantity) %% 1000000000) / 1000)) / 1000000
+     + (((p.price * ((abs(q.quantity) %% 1000000000) / 1000)) %% 1000000) * 1000
+        + p.price * (abs(q.quantity) %% 1000) + 500000000) / 1000000000)
     * p.multiplier * (CASE WHEN q.quantity < 0 THEN -1 ELSE 1 END)
 """
 # MATERIALIZED makes the prices a table instead of text that is read again for each position, CAST lets SQLite

@@ -10,7 +10,9 @@ from brokers import append_only
 from brokers.market_data import clock
 from brokers.models import FeeRate
 from portfolio.models import User
+from tests.trading_fixtures import desk, intent, listed, other_desk, place
 
+__all__ = ["desk", "intent", "listed", "other_desk", "place"]
 PASSWORD = "correct-horse-battery"
 
 

@@ -106,10 +106,9 @@ def price_age(*, now: datetime) -> Finding:
     oldest = LatestPrice.objects.filter(instrument_id__in=held).aggregate(Min("updated_at"))["updated_at__min"]
     if oldest is None:
         return Finding("price age", True, "nothing is held")
-    limit = PRICE_AGE_MAX * max(float(clock.speed()), 1.0)
-    return Finding(
-        "price age", now - oldest <= limit, f"{(now - oldest).total_seconds():.0f} s; at most {limit.total_seconds():.0f} s allowed"
-    )
+    age, limit = now - oldest, PRICE_AGE_MAX * max(float(clock.speed()), 1.0)
+    detail = f"{age.total_seconds():.0f} s; at most {limit.total_seconds():.0f} s allowed"
+    return Finding("price age", age <= limit, detail)
 
 
 def _answer(questions: Sequence[Callable[[], Finding]]) -> JsonResponse:

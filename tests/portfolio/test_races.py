@@ -23,9 +23,9 @@ from brokers.money import money_value
 from brokers.real_time import database_now
 from monitoring import heartbeats, tasks, tick
 from monitoring.models import TickRun
-from portfolio import books, order_look_ups, orders, portfolios, rebuild, trades
+from portfolio import anchors, books, order_look_ups, orders, portfolios, rebuild, trades
 from portfolio.enums import CloseReason, TradeStatus
-from portfolio.models import Fill, JournalEntry, LedgerTransaction, Order, Portfolio, Position, Trade
+from portfolio.models import Anchor, Fill, JournalEntry, LedgerTransaction, Order, Portfolio, Position, Trade
 
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 6
@@ -260,6 +260,13 @@ def test_cancels_syncs_and_sweeps_of_one_order_end_it_once(desk, place, now):
     assert order.status == OrderStatus.CANCELED
     assert JournalEntry.objects.filter(name="order.canceled").count() == 1
     assert_sound(desk)
+
+
+def test_two_sweeps_that_anchor_at_once_anchor_each_chain_once(desk, now, settings, tmp_path):
+    settings.DATA_FOLDER = tmp_path
+    assert sorted(at_once(*[lambda: anchors.write(now=now)] * 3)) == [0, 0, 1]
+    assert len(anchors.file_anchors()) == Anchor.objects.count() == 1
+    assert anchors.faults() == []
 
 
 def test_a_deposit_pressed_many_times_at_once_is_booked_once(desk, now):

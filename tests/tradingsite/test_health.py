@@ -1,10 +1,12 @@
 """Signs of life: red when nothing was watched for too long, and when this process cannot serve."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import DatabaseError
 
+from brokers.models import LatestPrice
 from monitoring.models import TickRun
 from tradingsite import health
 
@@ -107,3 +109,32 @@ def test_a_process_without_its_database_is_neither_healthy_nor_a_traceback(clien
 @pytest.mark.django_db
 def test_health_is_read_only(client):
     assert client.post("/healthz").status_code == 405
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("age", "is_good"), [(60, True), (61, False)])
+def test_a_message_may_wait_a_minute(settings, age, is_good):
+    message = settings.QUEUE_FOLDER / "1_x.celery.msg"
+    message.write_text("{}")
+    at = (NOW - timedelta(seconds=age)).timestamp()
+    os.utime(message, (at, at))
+    assert health.queue_age(now=NOW).is_good is is_good
+
+
+@pytest.mark.django_db
+def test_an_empty_queue_is_good():
+    assert health.queue_age(now=NOW) == health.Finding("queue age", True, "empty")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("age", "is_good"), [(60, True), (61, False)])
+def test_the_price_of_a_holding_may_be_a_minute_old(desk, place, now, monkeypatch, age, is_good):
+    monkeypatch.setattr(health.clock, "speed", lambda: 1)
+    place(desk)
+    LatestPrice.objects.update(updated_at=now - timedelta(seconds=age))
+    assert health.price_age(now=now).is_good is is_good
+
+
+@pytest.mark.django_db
+def test_prices_rest_while_the_market_does(now):
+    assert health.price_age(now=now + timedelta(hours=10)).detail == "market closed"
