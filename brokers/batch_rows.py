@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connections, models, router, transaction
-from django.utils import timezone
 
 from brokers import money
 from brokers.fixed_point import FixedPointField
@@ -57,7 +56,7 @@ def insert_units(model: type[models.Model], names: Sequence[str], rows: Sequence
     given = [by_name.pop(name) for name in names]
     rest = [field for field in by_name.values() if not field.primary_key]
     columns = converted(given, rows, connection)
-    columns += [[converter(field, connection)(first_value(field))] * len(rows) for field in rest]
+    columns += [[converter(field, connection)(first_value(model, field))] * len(rows) for field in rest]
     with transaction.atomic(using=connection.alias, savepoint=False):
         keys = reserve_keys(model, len(rows), connection)
         insert_columns(model, [model._meta.pk, *given, *rest], [keys, *columns], connection)
@@ -226,9 +225,9 @@ def reserve_keys(model: type[models.Model], count: int, connection: Any) -> Sequ
 
 def fill_in(rows: Sequence[models.Model], fields: Iterable[Any]) -> None:
     """Set what saving would set: times of creation, and keys of related rows that were saved meanwhile."""
-    moment = timezone.now()
     for field in fields:
         if getattr(field, "auto_now_add", False):
+            moment = field.pre_save(rows[0], add=True)  # one moment for the whole batch
             for row in rows:
                 setattr(row, field.attname, moment)
         elif field.is_relation:
@@ -274,8 +273,9 @@ def converted(fields: Sequence[Any], rows: Sequence[Sequence[Any]], connection: 
     return columns
 
 
-def first_value(field: Any) -> Any:
-    return timezone.now() if getattr(field, "auto_now_add", False) else field.get_default()
+def first_value(model: type[models.Model], field: Any) -> Any:
+    """What saving a fresh row would write: its time of creation, or the column's default."""
+    return field.pre_save(model(), add=True)
 
 
 def converter(field: Any, connection: Any, *, takes_units: bool = False) -> Convert:

@@ -39,4 +39,6 @@ class Booking:
 def digest_of(*, portfolio_id: int, kind: str, key: str, occurred_at: datetime, lines: list[Line]) -> str:
     """The digest of a booking; `lines` are (account, instrument id, amount units, quantity units)."""
     ordered = sorted(lines, key=lambda line: (line[0], line[1] or 0, line[2], line[3] or 0))
-    return journal.digest(portfolio=portfolio_id, kind=str(kind), key=key, occurred_at=occurred_at, lines=ordered)
+    return journal.digest_of_plain(
+        portfolio=portfolio_id, kind=str(kind), key=key, occurred_at=journal.plain(occurred_at), lines=ordered
+    )

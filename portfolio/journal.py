@@ -157,7 +157,12 @@ def encoded(**content: Any) -> bytes:
 
 def digest(**row: Any) -> str:
     """SHA-256 of a row's canonical form, so that the chain covers rows outside the journal."""
-    return hashlib.sha256(canonical(**row)).hexdigest()
+    return digest_of_plain(**plain(row))
+
+
+def digest_of_plain(**row: Any) -> str:
+    """The digest of a row that holds nothing but what JSON stores."""
+    return hashlib.sha256(encoded(**row)).hexdigest()
 
 
 def plain(value: Any) -> Any:

@@ -13,8 +13,8 @@ from brokers.money import money_units
 from portfolio.models import Portfolio, Position
 
 # SQLite turns an overflowing product into a float in silence, so price x quantity is taken in parts:
-# |quantity| = W * 10^9 + H * 10^3 + L, rounded half away from zero like PostgreSQL's numeric. Remainders are
-# written %% because the statements take parameters.
+# |quantity| = W * 10^9 + H * 10^3 + L, rounded half away from zero. Remainders are written %% because the
+# statements take parameters.
 SQLITE_VALUE = """
     (p.price * (abs(q.quantity) / 1000000000)
      + (p.price * ((abs(q.quantity) %% 1000000000) / 1000)) / 1000000
@@ -36,8 +36,9 @@ MARK_SQLITE = f"""
         WHERE held.quantity <> 0 AND held.portfolio_id IN (SELECT value FROM json_each(%s))
     ) AS p WHERE q.id = p.id
 """
+# PostgreSQL's `/` keeps some sixteen digits of a quotient, so round(a / b) may round twice; div() is exact.
 POSTGRESQL_VALUE = """
-    round(p.price::numeric * abs(q.quantity) / 1000000000)::bigint * p.multiplier
+    div(p.price::numeric * abs(q.quantity) + 500000000, 1000000000)::bigint * p.multiplier
     * (CASE WHEN q.quantity < 0 THEN -1 ELSE 1 END)
 """
 MARK_POSTGRESQL = f"""

@@ -74,7 +74,7 @@ def hold(portfolio: Portfolio, share: Instrument, quantity: Decimal, cost: Decim
 
 
 def random_pairs(count: int) -> list[tuple[int, int]]:
-    """Price and quantity units of every size, exact ties among them, whose product fits into 64 bits."""
+    """Price and quantity units of every size whose product fits into 64 bits, with ties and near ties."""
     draw = Random(7)
     pairs = []
     while len(pairs) < count:
@@ -82,9 +82,17 @@ def random_pairs(count: int) -> list[tuple[int, int]]:
         quantity_units = draw.randrange(1, 10 ** draw.randint(1, 18)) * draw.choice((-1, 1))
         if len(pairs) % 5 == 0:
             quantity_units = quantity_units // 10**9 * 10**9 + 500_000_000  # x.5 of a share: ties
+        if len(pairs) % 5 == 1:
+            price_units = price_units * 10 + 3
+            quantity_units = quantity_units // 10**9 * 10**9 + nearly_half(price_units)
         if price_units < SAFE_PRICE and quantity_units and abs(notional(price_units, quantity_units)) < SAFE_VALUE:
             pairs.append((price_units, quantity_units))
     return pairs
+
+
+def nearly_half(price_units: int) -> int:
+    """The quantity below one share whose value ends in 0.499999999 of a unit; the price ends in 3."""
+    return 499_999_999 * pow(price_units, -1, 10**9) % 10**9
 
 
 def product_on_this_engine(pairs: list[tuple[int, int]]) -> list[int]:
@@ -121,6 +129,9 @@ def test_thousands_of_random_products_agree_with_pythons_integers(db):
         (9_199_999_999_999, 400_000_000_000, 3_679_999_999_999_600),  # the highest price of the SQLite form
         (9_199_999_999_999, -1, -9_200),
         (123_456_789, 1_000_000_001, 123_456_789),
+        # 2418871982520.49998992: a quotient of sixteen digits would end in .500 and round up.
+        (847_612_820, 2_853_746_339_656, 2_418_871_982_520),
+        (847_612_820, -2_853_746_339_656, -2_418_871_982_520),
     ],
 )
 def test_products_worked_by_hand(db, price_units, quantity_units, value_units):
