@@ -69,8 +69,8 @@ def signature(*, user_id: int | None, sequence: int, head_hash: str) -> str:
 
 def faults() -> list[str]:
     """Compare every anchor, in the table and in the file, with the chain; name what does not fit."""
-    found = []
-    for user_id, sequence, head_hash, signed in [*table_anchors(), *file_anchors()]:
+    lines, found = file_anchors()
+    for user_id, sequence, head_hash, signed in [*table_anchors(), *lines]:
         who = "the desk's chain" if user_id is None else f"the chain of user {user_id}"
         if not hmac.compare_digest(signed, signature(user_id=user_id, sequence=sequence, head_hash=head_hash)):
             found.append(f"The anchor at entry {sequence} of {who} is not signed with this desk's key.")
@@ -87,8 +87,15 @@ def table_anchors() -> list[tuple[int | None, int, str, str]]:
     return list(Anchor.objects.order_by("pk").values_list("user_id", "sequence", "hash", "signature"))
 
 
-def file_anchors() -> list[tuple[int | None, int, str, str]]:
+def file_anchors() -> tuple[list[tuple[int | None, int, str, str]], list[str]]:
+    """Read the anchor file; the second list names lines that are no anchors, such as one torn by a crash."""
     if not file_path().exists():
-        return []
-    lines = [json.loads(line) for line in file_path().read_text().splitlines() if line]
-    return [(line["user"], line["sequence"], line["hash"], line["signature"]) for line in lines]
+        return [], []
+    found, faults = [], []
+    for number, text in enumerate(file_path().read_text().splitlines(), start=1):
+        try:
+            line = json.loads(text)
+            found.append((line["user"], line["sequence"], line["hash"], line["signature"]))
+        except (ValueError, KeyError, TypeError):
+            faults.append(f"Line {number} of {FILE_NAME} is not an anchor.")
+    return found, faults

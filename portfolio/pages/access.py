@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.cache import patch_cache_control
 
 from portfolio.models import Portfolio
+from portfolio.pages import retries
 
 View = Callable[..., HttpResponse]
 
@@ -25,7 +26,7 @@ def signed_in(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.user.is_authenticated:
-            answer = view(request, *args, **kwargs)
+            answer = retries.when_locked(lambda: view(request, *args, **kwargs))
             patch_cache_control(answer, private=True)
             return answer
         if request.htmx:

@@ -166,5 +166,9 @@ def store_prices(instruments: Sequence[Instrument], *, at: datetime) -> None:
 
 def analyze() -> None:
     """Let the database count its rows, as it would have by itself on a desk that has run for a while."""
+    tables = [name for name in connection.introspection.table_names() if name.startswith(("brokers_", "portfolio_"))]
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+        if connection.vendor == "postgresql":
+            cursor.execute("SET lock_timeout = 0")  # the server may just be counting by itself
+        for table in tables:
+            cursor.execute(f'ANALYZE "{table}"')

@@ -112,3 +112,12 @@ def test_the_database_itself_refuses_change(alice, statement):
     ):
         cursor.execute(statement)
     assert JournalEntry.objects.count() == 1
+
+
+def test_a_torn_line_of_the_anchor_file_is_named(alice, settings, tmp_path):
+    settings.DATA_FOLDER = tmp_path
+    record(fact(alice))
+    anchors.write(now=AT)
+    with anchors.file_path().open("a") as file:
+        file.write('{"user":1,"sequ')
+    assert anchors.faults() == ["Line 2 of anchors.jsonl is not an anchor."]
