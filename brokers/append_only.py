@@ -115,8 +115,7 @@ def sqlite_triggers(table: str) -> Iterable[str]:
     yield f'CREATE TRIGGER "{update}" BEFORE UPDATE ON "{table}" {refuse}'
     yield f'CREATE TRIGGER "{delete}" BEFORE DELETE ON "{table}" {refuse}'
     known = " OR ".join(
-        " AND ".join(f'{column} IS NEW."{column}"' for column in key)
-        for key in [("id",), *UNIQUE_KEYS[table]]
+        " AND ".join(f'{column} IS NEW."{column}"' for column in key) for key in [("id",), *UNIQUE_KEYS[table]]
     )
     yield (
         f'CREATE TRIGGER "{replace}" BEFORE INSERT ON "{table}" '

@@ -149,9 +149,7 @@ def _clock_messages() -> list[CheckMessage]:
     if problem is not None:
         found.append(Error(problem, id="tradingsite.E007"))
     if Fill.objects.exists():
-        found += clock_switch(
-            settings.DESK_CLOCK, began="replay" if ReplayAnchor.objects.exists() else "real"
-        )
+        found += clock_switch(settings.DESK_CLOCK, began="replay" if ReplayAnchor.objects.exists() else "real")
     return found
 
 

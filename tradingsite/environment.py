@@ -86,9 +86,7 @@ def required(name: str, *, minimum_length: int = 1) -> str:
             ".env.example says what it is for."
         )
     if len(value) < minimum_length:
-        raise ImproperlyConfigured(
-            f"{name} has {len(value)} characters, but must be at least {minimum_length} long."
-        )
+        raise ImproperlyConfigured(f"{name} has {len(value)} characters, but must be at least {minimum_length} long.")
     return value
 
 
@@ -165,8 +163,7 @@ def versioned_keys(name: str) -> str:
         version, _, encoded = part.strip().partition(":")
         if not version.isdecimal() or int(version) < 1 or not _is_key(encoded):
             raise ImproperlyConfigured(
-                f"{name} must look like 2:<base64>,1:<base64>, "
-                f"each key the base64 form of exactly {KEY_BYTES} bytes."
+                f"{name} must look like 2:<base64>,1:<base64>, each key the base64 form of exactly {KEY_BYTES} bytes."
             )
         versions.append(int(version))
     if len(set(versions)) != len(versions):

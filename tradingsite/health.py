@@ -59,9 +59,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def last_tick(*, now: datetime) -> Finding:
-    return _age(
-        "last tick", "tick", now=now, age_max=TICK_PERIODS_MAX * timedelta(seconds=settings.TICK_SECONDS)
-    )
+    return _age("last tick", "tick", now=now, age_max=TICK_PERIODS_MAX * timedelta(seconds=settings.TICK_SECONDS))
 
 
 def last_sweep(*, now: datetime) -> Finding:
@@ -124,9 +122,7 @@ def _answer(questions: Sequence[Callable[[], Finding]]) -> JsonResponse:
 
 def _age(name: str, kind: str, *, now: datetime, age_max: timedelta) -> Finding:
     """Judge the age of the last good run in real time; exactly `age_max` is still good."""
-    last = (
-        TickRun.objects.filter(kind=kind, is_good=True).order_by("-id").values_list("started_at", flat=True)
-    )
+    last = TickRun.objects.filter(kind=kind, is_good=True).order_by("-id").values_list("started_at", flat=True)
     started_at = last.first()
     limit = f"at most {age_max.total_seconds():.0f} s allowed"
     if started_at is None:

@@ -59,9 +59,7 @@ ACTS = (
     Act(6, "XOM", Side.SELL, note="Changed my mind."),
     Act(7, "MSFT", Side.BUY, 10_000, order_type=OrderType.LIMIT, offset_percent=Decimal("0.1")),
     Act(9, "TLT", Side.SELL, share=Decimal("1")),
-    Act(
-        10, "AMD", Side.BUY, 5_000, order_type=OrderType.STOP, offset_percent=Decimal("0.3"), note="Breakout."
-    ),
+    Act(10, "AMD", Side.BUY, 5_000, order_type=OrderType.STOP, offset_percent=Decimal("0.3"), note="Breakout."),
     Act(12, "GLD", Side.SELL),
     Act(13, "QQQ", Side.BUY, 9_000),
     Act(

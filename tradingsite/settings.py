@@ -234,6 +234,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "WARNING" if UNDER_TEST else "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        "django.request": {"level": "ERROR"},  # a refused form is an answer, not an event
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
         "axes": {"level": "WARNING"},
         "celery": {"level": "WARNING"},

@@ -172,9 +172,7 @@ def _find_unbooked_event(context: GateContext) -> _Flaw | None:
     )
 
 
-def _sound_price(
-    received: ReceivedQuote | ReceivedTrade, context: GateContext, limits: GateLimits
-) -> Decimal | _Flaw:
+def _sound_price(received: ReceivedQuote | ReceivedTrade, context: GateContext, limits: GateLimits) -> Decimal | _Flaw:
     """Return the price a quote or trade stands for, or why it stands for none."""
     if isinstance(received, ReceivedQuote):
         return _midpoint(received, context, limits)
@@ -243,9 +241,7 @@ def _confirmed(code: str, reading: Reading, first: Reading, context: GateContext
         f"The jump of {context.symbol} to {first.price} ({first.source}, {first.as_of:%H:%M:%S} UTC) is "
         f"confirmed by {reading.price} ({reading.source}, {reading.as_of:%H:%M:%S} UTC)."
     )
-    return GateResult(
-        outcome=GateOutcome.ACCEPTED, price=reading.price, quarantined=None, code=code, reason=reason
-    )
+    return GateResult(outcome=GateOutcome.ACCEPTED, price=reading.price, quarantined=None, code=code, reason=reason)
 
 
 def _quarantined(
@@ -257,16 +253,12 @@ def _quarantined(
         f"once. A second source, or a second reading {wait:.0f} s after the first, must confirm it within "
         f"{_percent(limits.confirmation)}."
     )
-    return GateResult(
-        outcome=GateOutcome.QUARANTINED, price=None, quarantined=kept, code="jump", reason=reason
-    )
+    return GateResult(outcome=GateOutcome.QUARANTINED, price=None, quarantined=kept, code="jump", reason=reason)
 
 
 def _not_used(outcome: GateOutcome, flaw: _Flaw, context: GateContext) -> GateResult:
     """Return a verdict that says nothing about the price in quarantine, which therefore stays."""
-    return GateResult(
-        outcome=outcome, price=None, quarantined=context.quarantined, code=flaw.code, reason=flaw.reason
-    )
+    return GateResult(outcome=outcome, price=None, quarantined=context.quarantined, code=flaw.code, reason=flaw.reason)
 
 
 def _percent(fraction: Decimal) -> str:

@@ -20,9 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("kind", models.CharField(default="bars", max_length=20)),
                 ("file_name", models.CharField(max_length=200)),
@@ -60,9 +58,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("name", models.CharField(max_length=30)),
                 ("valid_from", models.DateField()),
@@ -72,9 +68,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                "constraints": [
-                    models.UniqueConstraint(fields=("name", "valid_from"), name="fee_rate_dated")
-                ],
+                "constraints": [models.UniqueConstraint(fields=("name", "valid_from"), name="fee_rate_dated")],
             },
         ),
         migrations.CreateModel(
@@ -82,9 +76,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("symbol", models.CharField(max_length=40)),
                 (
@@ -136,9 +128,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("bid", brokers.fixed_point.MoneyField(null=True)),
                 ("ask", brokers.fixed_point.MoneyField(null=True)),
@@ -171,9 +161,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("number", models.PositiveIntegerField(unique=True)),
                 ("anchor_real", models.DateTimeField()),
@@ -197,9 +185,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("account_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ("currency", models.CharField(default="USD", max_length=3)),
@@ -253,9 +239,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("venue_order_id", models.UUIDField(unique=True)),
                 ("client_order_id", models.CharField(max_length=128)),
@@ -367,9 +351,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("execution_id", models.UUIDField(unique=True)),
                 ("sequence", models.PositiveIntegerField()),
@@ -410,9 +392,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("quantity_units", models.BigIntegerField()),
                 ("average_price_units", models.BigIntegerField(default=0)),
@@ -438,9 +418,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("line", models.PositiveIntegerField()),
                 ("column", models.CharField(blank=True, max_length=40)),
@@ -465,9 +443,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("source", models.CharField(max_length=40)),
                 ("event_id", models.CharField(max_length=80)),
@@ -492,9 +468,7 @@ class Migration(migrations.Migration):
                 ("cash_per_share", brokers.fixed_point.MoneyField(blank=True, null=True)),
                 (
                     "step",
-                    models.CharField(
-                        blank=True, help_text="Adjustment step an event was derived from.", max_length=24
-                    ),
+                    models.CharField(blank=True, help_text="Adjustment step an event was derived from.", max_length=24),
                 ),
                 ("new_symbol", models.CharField(blank=True, max_length=40)),
                 (
@@ -524,9 +498,7 @@ class Migration(migrations.Migration):
                     models.Index(fields=["instrument", "ex_date"], name="brokers_cor_instrum_b9a5ed_idx"),
                     models.Index(fields=["ex_date"], name="brokers_cor_ex_date_c4cfa8_idx"),
                 ],
-                "constraints": [
-                    models.UniqueConstraint(fields=("source", "event_id"), name="corporate_action_once")
-                ],
+                "constraints": [models.UniqueConstraint(fields=("source", "event_id"), name="corporate_action_once")],
             },
         ),
         migrations.CreateModel(
@@ -534,9 +506,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("timeframe", models.CharField(choices=[("DAY", "Day"), ("MINUTE", "Minute")], max_length=6)),
                 ("at", models.DateTimeField()),
@@ -558,14 +528,10 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "indexes": [
-                    models.Index(fields=["timeframe", "session_date"], name="brokers_bar_timefra_759a36_idx")
-                ],
+                "indexes": [models.Index(fields=["timeframe", "session_date"], name="brokers_bar_timefra_759a36_idx")],
                 "constraints": [
                     models.UniqueConstraint(fields=("instrument", "timeframe", "at"), name="bar_once"),
-                    models.CheckConstraint(
-                        condition=models.Q(("low__gt", 0), ("volume__gte", 0)), name="bar_positive"
-                    ),
+                    models.CheckConstraint(condition=models.Q(("low__gt", 0), ("volume__gte", 0)), name="bar_positive"),
                     models.CheckConstraint(
                         condition=models.Q(
                             ("low__lte", models.F("open")),
@@ -583,9 +549,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("symbol", models.CharField(db_index=True, max_length=40)),
                 ("first_date", models.DateField()),
@@ -612,9 +576,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("activity_id", models.UUIDField(unique=True)),
                 (
@@ -663,9 +625,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "simulated activities",
-                "indexes": [
-                    models.Index(fields=["account", "occurred_at"], name="brokers_sim_account_4f9a35_idx")
-                ],
+                "indexes": [models.Index(fields=["account", "occurred_at"], name="brokers_sim_account_4f9a35_idx")],
                 "constraints": [
                     models.UniqueConstraint(fields=("account", "event_id"), name="simulated_activity_once")
                 ],
@@ -697,9 +657,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="simulatedorder",
-            constraint=models.UniqueConstraint(
-                fields=("account", "client_order_id"), name="simulated_client_order_id"
-            ),
+            constraint=models.UniqueConstraint(fields=("account", "client_order_id"), name="simulated_client_order_id"),
         ),
         migrations.AddConstraint(
             model_name="simulatedorder",
@@ -732,8 +690,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="simulatedposition",
-            constraint=models.UniqueConstraint(
-                fields=("account", "instrument"), name="simulated_position_once"
-            ),
+            constraint=models.UniqueConstraint(fields=("account", "instrument"), name="simulated_position_once"),
         ),
     ]

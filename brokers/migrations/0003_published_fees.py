@@ -9,9 +9,21 @@ RATES = (
     # name, valid from, rate, cap per order, source
     ("SEC", date(2024, 5, 22), "0.0000278", None, "FINRA notice 2025-04-24: 27.80 per million to 2025-05-13"),
     ("SEC", date(2025, 5, 14), "0", None, "FINRA notice 2025-04-24: 0.00 from 2025-05-14"),
-    ("SEC", date(2026, 4, 4), "0.0000206", None, "SEC order 34-104909 of 2026-02-27; 20.60 per million by secondary sources"),
+    (
+        "SEC",
+        date(2026, 4, 4),
+        "0.0000206",
+        None,
+        "SEC order 34-104909 of 2026-02-27; 20.60 per million by secondary sources",
+    ),
     ("TAF_SHARES", date(2024, 1, 1), "0.000166", "8.30", "FINRA trading activity fee by secondary sources"),
-    ("TAF_SHARES", date(2026, 1, 1), "0.000195", "9.79", "FINRA trading activity fee by secondary sources; cap not verified"),
+    (
+        "TAF_SHARES",
+        date(2026, 1, 1),
+        "0.000195",
+        "9.79",
+        "FINRA trading activity fee by secondary sources; cap not verified",
+    ),
     ("TAF_OPTIONS", date(2024, 1, 1), "0.00279", None, "published by brokers"),
     ("TAF_OPTIONS", date(2026, 1, 1), "0.00329", None, "published by brokers; not verified"),
     ("OCC", date(2024, 1, 1), "0.02", "55.00", "OCC schedule of fees to 2025-02-13"),

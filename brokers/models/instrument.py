@@ -51,9 +51,7 @@ class InstrumentAlias(models.Model):
 
     class Meta:
         verbose_name_plural = "instrument aliases"
-        constraints = [
-            models.UniqueConstraint(fields=["instrument", "symbol", "first_date"], name="alias_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["instrument", "symbol", "first_date"], name="alias_once")]
 
     def __str__(self) -> str:
         return f"{self.symbol} from {self.first_date}"

@@ -122,9 +122,7 @@ class ReplayAnchor(models.Model):
 
     class Meta:
         ordering = ["number"]
-        constraints = [
-            models.CheckConstraint(condition=Q(speed__gte=0, speed__lte=600), name="replay_speed_max")
-        ]
+        constraints = [models.CheckConstraint(condition=Q(speed__gte=0, speed__lte=600), name="replay_speed_max")]
 
     def __str__(self) -> str:
         return f"{self.number}: {self.anchor_virtual} at {self.speed}x"

@@ -68,9 +68,7 @@ def flow_postings(amount: int) -> list[Posting]:
 
 def dividend_declared_postings(promised: int) -> list[Posting]:
     """On the ex-date the dividend is owed to a long holder (+) or by a short one (-)."""
-    return balanced(
-        [Posting(LedgerAccount.RECEIVABLE, promised), Posting(LedgerAccount.DIVIDENDS, -promised)]
-    )
+    return balanced([Posting(LedgerAccount.RECEIVABLE, promised), Posting(LedgerAccount.DIVIDENDS, -promised)])
 
 
 def dividend_paid_postings(amount: int) -> list[Posting]:
@@ -87,9 +85,7 @@ def split_postings(*, instrument_id: int, cost: int, old_quantity: int, new_quan
     )
 
 
-def cash_in_lieu_postings(
-    *, instrument_id: int, amount: int, released_cost: int, quantity: int
-) -> list[Posting]:
+def cash_in_lieu_postings(*, instrument_id: int, amount: int, released_cost: int, quantity: int) -> list[Posting]:
     """A fraction of a share is bought out: `quantity` and `released_cost` carry the lot's sign."""
     return balanced(
         [

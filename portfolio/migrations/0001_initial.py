@@ -11,487 +11,1034 @@ import portfolio.enums
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
-        ('brokers', '0002_split_fraction'),
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("brokers", "0002_split_fraction"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Lease',
+            name="Lease",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60, unique=True)),
-                ('holder', models.CharField(max_length=80)),
-                ('until', models.DateTimeField()),
-                ('fence', models.PositiveBigIntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=60, unique=True)),
+                ("holder", models.CharField(max_length=80)),
+                ("until", models.DateTimeField()),
+                ("fence", models.PositiveBigIntegerField(default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('email', models.EmailField(max_length=254, unique=True)),
-                ('time_zone', models.CharField(default='America/New_York', max_length=40)),
-                ('theme', models.CharField(choices=[('system', 'System'), ('light', 'Light'), ('dark', 'Dark')], default=portfolio.enums.Theme['SYSTEM'], max_length=8)),
-                ('red_up', models.BooleanField(default=False)),
-                ('hide_amounts', models.BooleanField(default=False)),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                ("first_name", models.CharField(blank=True, max_length=150, verbose_name="first name")),
+                ("last_name", models.CharField(blank=True, max_length=150, verbose_name="last name")),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
+                ("email", models.EmailField(max_length=254, unique=True)),
+                ("time_zone", models.CharField(default="America/New_York", max_length=40)),
+                (
+                    "theme",
+                    models.CharField(
+                        choices=[("system", "System"), ("light", "Light"), ("dark", "Dark")],
+                        default=portfolio.enums.Theme["SYSTEM"],
+                        max_length=8,
+                    ),
+                ),
+                ("red_up", models.BooleanField(default=False)),
+                ("hide_amounts", models.BooleanField(default=False)),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'abstract': False,
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('origin', models.CharField(choices=[('MANUAL', 'Manual'), ('REBALANCE', 'Rebalance'), ('STRATEGY', 'Strategy'), ('GUARD', 'Guard'), ('API', 'Api'), ('EXTERNAL', 'External')], max_length=9)),
-                ('role', models.CharField(choices=[('ENTRY', 'Entry'), ('EXIT', 'Exit'), ('STOP_LOSS', 'Stop loss'), ('TAKE_PROFIT', 'Take profit')], max_length=11)),
-                ('plan', models.JSONField(default=dict)),
-                ('intent_key', models.CharField(max_length=160)),
-                ('attempt', models.PositiveIntegerField(default=1)),
-                ('client_order_id', models.CharField(max_length=40)),
-                ('request_hash', models.CharField(max_length=64)),
-                ('venue_order_id', models.CharField(blank=True, max_length=64)),
-                ('order_type', models.CharField(choices=[('MARKET', 'Market'), ('LIMIT', 'Limit'), ('STOP', 'Stop'), ('STOP_LIMIT', 'Stop limit'), ('TRAILING_STOP', 'Trailing stop')], max_length=13)),
-                ('time_in_force', models.CharField(choices=[('DAY', 'Day'), ('GTC', 'Gtc'), ('GTD', 'Gtd'), ('IOC', 'Ioc'), ('FOK', 'Fok'), ('OPG', 'Opg'), ('CLS', 'Cls')], max_length=3)),
-                ('expires_on', models.DateField(null=True)),
-                ('quantity', brokers.fixed_point.QuantityField(null=True)),
-                ('notional', brokers.fixed_point.MoneyField(null=True)),
-                ('filled_quantity', brokers.fixed_point.QuantityField(default=0)),
-                ('limit_price', brokers.fixed_point.MoneyField(null=True)),
-                ('stop_price', brokers.fixed_point.MoneyField(null=True)),
-                ('trail_amount', brokers.fixed_point.MoneyField(null=True)),
-                ('trail_percent', brokers.fixed_point.MoneyField(null=True)),
-                ('extended_hours', models.BooleanField(default=False)),
-                ('status', models.CharField(choices=[('DENIED', 'Denied'), ('SUBMITTED', 'Submitted'), ('UNKNOWN', 'Unknown'), ('NEEDS_REVIEW', 'Needs review'), ('ACCEPTED', 'Accepted'), ('PARTIALLY_FILLED', 'Partially filled'), ('PENDING_CANCEL', 'Pending cancel'), ('FILLED', 'Filled'), ('CANCELED', 'Canceled'), ('REJECTED', 'Rejected'), ('EXPIRED', 'Expired')], max_length=16)),
-                ('venue_status', models.CharField(blank=True, max_length=40)),
-                ('reason_code', models.CharField(blank=True, max_length=40)),
-                ('reason_text', models.CharField(blank=True, max_length=1000)),
-                ('denials', models.JSONField(default=list)),
-                ('warnings', models.JSONField(default=list)),
-                ('waiting_for', models.CharField(blank=True, max_length=200)),
-                ('expected_price', brokers.fixed_point.MoneyField(null=True)),
-                ('average_fill_price', brokers.fixed_point.MoneyField(null=True)),
-                ('submitted_at', models.DateTimeField()),
-                ('venue_updated_at', models.DateTimeField(null=True)),
-                ('final_at', models.DateTimeField(null=True)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('deadline', models.DateTimeField(null=True)),
-                ('look_ups', models.PositiveIntegerField(default=0)),
-                ('next_look_up_at', models.DateTimeField(null=True)),
-                ('journal_sequence', models.PositiveBigIntegerField(help_text='The entry that recorded its start.', null=True)),
-                ('version', models.PositiveIntegerField(default=0)),
-                ('replaces', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replacements', to='portfolio.order')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[
+                            ("MANUAL", "Manual"),
+                            ("REBALANCE", "Rebalance"),
+                            ("STRATEGY", "Strategy"),
+                            ("GUARD", "Guard"),
+                            ("API", "Api"),
+                            ("EXTERNAL", "External"),
+                        ],
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("ENTRY", "Entry"),
+                            ("EXIT", "Exit"),
+                            ("STOP_LOSS", "Stop loss"),
+                            ("TAKE_PROFIT", "Take profit"),
+                        ],
+                        max_length=11,
+                    ),
+                ),
+                ("plan", models.JSONField(default=dict)),
+                ("intent_key", models.CharField(max_length=160)),
+                ("attempt", models.PositiveIntegerField(default=1)),
+                ("client_order_id", models.CharField(max_length=40)),
+                ("request_hash", models.CharField(max_length=64)),
+                ("venue_order_id", models.CharField(blank=True, max_length=64)),
+                (
+                    "order_type",
+                    models.CharField(
+                        choices=[
+                            ("MARKET", "Market"),
+                            ("LIMIT", "Limit"),
+                            ("STOP", "Stop"),
+                            ("STOP_LIMIT", "Stop limit"),
+                            ("TRAILING_STOP", "Trailing stop"),
+                        ],
+                        max_length=13,
+                    ),
+                ),
+                (
+                    "time_in_force",
+                    models.CharField(
+                        choices=[
+                            ("DAY", "Day"),
+                            ("GTC", "Gtc"),
+                            ("GTD", "Gtd"),
+                            ("IOC", "Ioc"),
+                            ("FOK", "Fok"),
+                            ("OPG", "Opg"),
+                            ("CLS", "Cls"),
+                        ],
+                        max_length=3,
+                    ),
+                ),
+                ("expires_on", models.DateField(null=True)),
+                ("quantity", brokers.fixed_point.QuantityField(null=True)),
+                ("notional", brokers.fixed_point.MoneyField(null=True)),
+                ("filled_quantity", brokers.fixed_point.QuantityField(default=0)),
+                ("limit_price", brokers.fixed_point.MoneyField(null=True)),
+                ("stop_price", brokers.fixed_point.MoneyField(null=True)),
+                ("trail_amount", brokers.fixed_point.MoneyField(null=True)),
+                ("trail_percent", brokers.fixed_point.MoneyField(null=True)),
+                ("extended_hours", models.BooleanField(default=False)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("DENIED", "Denied"),
+                            ("SUBMITTED", "Submitted"),
+                            ("UNKNOWN", "Unknown"),
+                            ("NEEDS_REVIEW", "Needs review"),
+                            ("ACCEPTED", "Accepted"),
+                            ("PARTIALLY_FILLED", "Partially filled"),
+                            ("PENDING_CANCEL", "Pending cancel"),
+                            ("FILLED", "Filled"),
+                            ("CANCELED", "Canceled"),
+                            ("REJECTED", "Rejected"),
+                            ("EXPIRED", "Expired"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("venue_status", models.CharField(blank=True, max_length=40)),
+                ("reason_code", models.CharField(blank=True, max_length=40)),
+                ("reason_text", models.CharField(blank=True, max_length=1000)),
+                ("denials", models.JSONField(default=list)),
+                ("warnings", models.JSONField(default=list)),
+                ("waiting_for", models.CharField(blank=True, max_length=200)),
+                ("expected_price", brokers.fixed_point.MoneyField(null=True)),
+                ("average_fill_price", brokers.fixed_point.MoneyField(null=True)),
+                ("submitted_at", models.DateTimeField()),
+                ("venue_updated_at", models.DateTimeField(null=True)),
+                ("final_at", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("deadline", models.DateTimeField(null=True)),
+                ("look_ups", models.PositiveIntegerField(default=0)),
+                ("next_look_up_at", models.DateTimeField(null=True)),
+                (
+                    "journal_sequence",
+                    models.PositiveBigIntegerField(help_text="The entry that recorded its start.", null=True),
+                ),
+                ("version", models.PositiveIntegerField(default=0)),
+                (
+                    "replaces",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="replacements",
+                        to="portfolio.order",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Fill',
+            name="Fill",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('side', models.CharField(choices=[('BUY', 'Buy'), ('SELL', 'Sell')], max_length=4)),
-                ('quantity', brokers.fixed_point.QuantityField()),
-                ('price', brokers.fixed_point.MoneyField()),
-                ('commission', brokers.fixed_point.MoneyField(default=0)),
-                ('fees', brokers.fixed_point.MoneyField(default=0)),
-                ('venue_fill_id', models.CharField(max_length=80)),
-                ('expected_price', brokers.fixed_point.MoneyField(null=True)),
-                ('slippage', brokers.fixed_point.MoneyField(null=True)),
-                ('evidence', models.JSONField(default=dict)),
-                ('executed_at', models.DateTimeField()),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.instrument')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('order', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='portfolio.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("side", models.CharField(choices=[("BUY", "Buy"), ("SELL", "Sell")], max_length=4)),
+                ("quantity", brokers.fixed_point.QuantityField()),
+                ("price", brokers.fixed_point.MoneyField()),
+                ("commission", brokers.fixed_point.MoneyField(default=0)),
+                ("fees", brokers.fixed_point.MoneyField(default=0)),
+                ("venue_fill_id", models.CharField(max_length=80)),
+                ("expected_price", brokers.fixed_point.MoneyField(null=True)),
+                ("slippage", brokers.fixed_point.MoneyField(null=True)),
+                ("evidence", models.JSONField(default=dict)),
+                ("executed_at", models.DateTimeField()),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="brokers.instrument"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="fills",
+                        to="portfolio.order",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Portfolio',
+            name="Portfolio",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('name', models.CharField(max_length=60)),
-                ('venue', models.CharField(choices=[('SIMULATOR', 'Simulator')], default=brokers.enums.Venue['SIMULATOR'], max_length=12)),
-                ('environment', models.CharField(choices=[('PAPER', 'Paper'), ('LIVE', 'Live')], default=brokers.enums.Environment['PAPER'], max_length=5)),
-                ('account_id', models.CharField(max_length=64)),
-                ('currency', models.CharField(default='USD', max_length=3)),
-                ('initial_cash', brokers.fixed_point.MoneyField()),
-                ('cash', brokers.fixed_point.MoneyField(default=0)),
-                ('receivable', brokers.fixed_point.MoneyField(default=0)),
-                ('equity_peak', brokers.fixed_point.MoneyField(default=0)),
-                ('trading_state', models.CharField(choices=[('ACTIVE', 'Active'), ('REDUCING', 'Reducing'), ('HALTED', 'Halted')], default=portfolio.enums.TradingState['ACTIVE'], max_length=8)),
-                ('state_reason', models.CharField(blank=True, max_length=200)),
-                ('state_changed_at', models.DateTimeField(null=True)),
-                ('opened_at', models.DateTimeField()),
-                ('synced_until', models.DateTimeField()),
-                ('sync_error', models.CharField(blank=True, max_length=400)),
-                ('archived_at', models.DateTimeField(null=True)),
-                ('version', models.PositiveIntegerField(default=0)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("name", models.CharField(max_length=60)),
+                (
+                    "venue",
+                    models.CharField(
+                        choices=[("SIMULATOR", "Simulator")], default=brokers.enums.Venue["SIMULATOR"], max_length=12
+                    ),
+                ),
+                (
+                    "environment",
+                    models.CharField(
+                        choices=[("PAPER", "Paper"), ("LIVE", "Live")],
+                        default=brokers.enums.Environment["PAPER"],
+                        max_length=5,
+                    ),
+                ),
+                ("account_id", models.CharField(max_length=64)),
+                ("currency", models.CharField(default="USD", max_length=3)),
+                ("initial_cash", brokers.fixed_point.MoneyField()),
+                ("cash", brokers.fixed_point.MoneyField(default=0)),
+                ("receivable", brokers.fixed_point.MoneyField(default=0)),
+                ("equity_peak", brokers.fixed_point.MoneyField(default=0)),
+                (
+                    "trading_state",
+                    models.CharField(
+                        choices=[("ACTIVE", "Active"), ("REDUCING", "Reducing"), ("HALTED", "Halted")],
+                        default=portfolio.enums.TradingState["ACTIVE"],
+                        max_length=8,
+                    ),
+                ),
+                ("state_reason", models.CharField(blank=True, max_length=200)),
+                ("state_changed_at", models.DateTimeField(null=True)),
+                ("opened_at", models.DateTimeField()),
+                ("synced_until", models.DateTimeField()),
+                ("sync_error", models.CharField(blank=True, max_length=400)),
+                ("archived_at", models.DateTimeField(null=True)),
+                ("version", models.PositiveIntegerField(default=0)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='order',
-            name='portfolio',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='portfolio.portfolio'),
+            model_name="order",
+            name="portfolio",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="portfolio.portfolio"
+            ),
         ),
         migrations.CreateModel(
-            name='LedgerTransaction',
+            name="LedgerTransaction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('kind', models.CharField(choices=[('DEPOSIT', 'Deposit'), ('WITHDRAWAL', 'Withdrawal'), ('FILL', 'Fill'), ('DIVIDEND_DECLARED', 'Dividend declared'), ('DIVIDEND', 'Dividend'), ('SPLIT', 'Split'), ('CASH_IN_LIEU', 'Cash in lieu')], max_length=17)),
-                ('key', models.CharField(max_length=160)),
-                ('occurred_at', models.DateTimeField()),
-                ('text', models.CharField(blank=True, max_length=200)),
-                ('fill', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='booking', to='portfolio.fill')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('portfolio', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ledger_transactions', to='portfolio.portfolio')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("DEPOSIT", "Deposit"),
+                            ("WITHDRAWAL", "Withdrawal"),
+                            ("FILL", "Fill"),
+                            ("DIVIDEND_DECLARED", "Dividend declared"),
+                            ("DIVIDEND", "Dividend"),
+                            ("SPLIT", "Split"),
+                            ("CASH_IN_LIEU", "Cash in lieu"),
+                        ],
+                        max_length=17,
+                    ),
+                ),
+                ("key", models.CharField(max_length=160)),
+                ("occurred_at", models.DateTimeField()),
+                ("text", models.CharField(blank=True, max_length=200)),
+                (
+                    "fill",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="booking",
+                        to="portfolio.fill",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "portfolio",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="ledger_transactions",
+                        to="portfolio.portfolio",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='JournalEntry',
+            name="JournalEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sequence', models.PositiveBigIntegerField()),
-                ('name', models.CharField(max_length=40)),
-                ('subject', models.CharField(max_length=60)),
-                ('data', models.JSONField(default=dict)),
-                ('actor', models.CharField(max_length=80)),
-                ('cause', models.PositiveBigIntegerField(help_text='Sequence of the entry that caused this one.', null=True)),
-                ('at', models.DateTimeField()),
-                ('previous_hash', models.CharField(max_length=64)),
-                ('hash', models.CharField(max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('portfolio', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='journal', to='portfolio.portfolio')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sequence", models.PositiveBigIntegerField()),
+                ("name", models.CharField(max_length=40)),
+                ("subject", models.CharField(max_length=60)),
+                ("data", models.JSONField(default=dict)),
+                ("actor", models.CharField(max_length=80)),
+                (
+                    "cause",
+                    models.PositiveBigIntegerField(help_text="Sequence of the entry that caused this one.", null=True),
+                ),
+                ("at", models.DateTimeField()),
+                ("previous_hash", models.CharField(max_length=64)),
+                ("hash", models.CharField(max_length=64)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "portfolio",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="journal",
+                        to="portfolio.portfolio",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'journal entries',
+                "verbose_name_plural": "journal entries",
             },
         ),
         migrations.AddField(
-            model_name='fill',
-            name='portfolio',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='portfolio.portfolio'),
+            model_name="fill",
+            name="portfolio",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="fills", to="portfolio.portfolio"
+            ),
         ),
         migrations.CreateModel(
-            name='Position',
+            name="Position",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('quantity', brokers.fixed_point.QuantityField(default=0)),
-                ('cost', brokers.fixed_point.MoneyField(default=0)),
-                ('average_cost', brokers.fixed_point.MoneyField(default=0)),
-                ('realized_pnl', brokers.fixed_point.MoneyField(default=0)),
-                ('mark', brokers.fixed_point.MoneyField(null=True)),
-                ('mark_source', models.CharField(blank=True, choices=[('QUOTE', 'Quote'), ('TRADE', 'Trade'), ('MINUTE_BAR', 'Minute bar'), ('DAILY_BAR', 'Daily bar')], max_length=10)),
-                ('mark_as_of', models.DateTimeField(null=True)),
-                ('mark_reason', models.CharField(blank=True, max_length=200)),
-                ('market_value', brokers.fixed_point.MoneyField(null=True)),
-                ('unrealized_pnl', brokers.fixed_point.MoneyField(null=True)),
-                ('version', models.PositiveIntegerField(default=0)),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.instrument')),
-                ('portfolio', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='positions', to='portfolio.portfolio')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("quantity", brokers.fixed_point.QuantityField(default=0)),
+                ("cost", brokers.fixed_point.MoneyField(default=0)),
+                ("average_cost", brokers.fixed_point.MoneyField(default=0)),
+                ("realized_pnl", brokers.fixed_point.MoneyField(default=0)),
+                ("mark", brokers.fixed_point.MoneyField(null=True)),
+                (
+                    "mark_source",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("QUOTE", "Quote"),
+                            ("TRADE", "Trade"),
+                            ("MINUTE_BAR", "Minute bar"),
+                            ("DAILY_BAR", "Daily bar"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("mark_as_of", models.DateTimeField(null=True)),
+                ("mark_reason", models.CharField(blank=True, max_length=200)),
+                ("market_value", brokers.fixed_point.MoneyField(null=True)),
+                ("unrealized_pnl", brokers.fixed_point.MoneyField(null=True)),
+                ("version", models.PositiveIntegerField(default=0)),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="brokers.instrument"
+                    ),
+                ),
+                (
+                    "portfolio",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="positions", to="portfolio.portfolio"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RiskLimits',
+            name="RiskLimits",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('position_percent', models.DecimalField(decimal_places=2, default=20, max_digits=6, null=True)),
-                ('symbol_warn_percent', models.DecimalField(decimal_places=2, default=15, max_digits=6, null=True)),
-                ('sector_percent', models.DecimalField(decimal_places=2, default=30, max_digits=6, null=True)),
-                ('trades_per_day', models.PositiveIntegerField(default=10, null=True)),
-                ('halt_equity_percent', models.DecimalField(decimal_places=2, default=50, max_digits=6, null=True)),
-                ('daily_loss', brokers.fixed_point.MoneyField(blank=True, null=True)),
-                ('order_value_max', brokers.fixed_point.MoneyField(blank=True, null=True)),
-                ('version', models.PositiveIntegerField(default=0)),
-                ('portfolio', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='risk_limits', to='portfolio.portfolio')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("position_percent", models.DecimalField(decimal_places=2, default=20, max_digits=6, null=True)),
+                ("symbol_warn_percent", models.DecimalField(decimal_places=2, default=15, max_digits=6, null=True)),
+                ("sector_percent", models.DecimalField(decimal_places=2, default=30, max_digits=6, null=True)),
+                ("trades_per_day", models.PositiveIntegerField(default=10, null=True)),
+                ("halt_equity_percent", models.DecimalField(decimal_places=2, default=50, max_digits=6, null=True)),
+                ("daily_loss", brokers.fixed_point.MoneyField(blank=True, null=True)),
+                ("order_value_max", brokers.fixed_point.MoneyField(blank=True, null=True)),
+                ("version", models.PositiveIntegerField(default=0)),
+                (
+                    "portfolio",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="risk_limits",
+                        to="portfolio.portfolio",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'risk limits',
+                "verbose_name_plural": "risk limits",
             },
         ),
         migrations.CreateModel(
-            name='Snapshot',
+            name="Snapshot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('at', models.DateTimeField()),
-                ('session_date', models.DateField()),
-                ('kind', models.CharField(choices=[('INTRADAY', 'Intraday'), ('PRE_OPEN', 'Pre open'), ('POST_CLOSE', 'Post close')], max_length=10)),
-                ('cash', brokers.fixed_point.MoneyField()),
-                ('receivable', brokers.fixed_point.MoneyField(default=0)),
-                ('positions_value', brokers.fixed_point.MoneyField(null=True)),
-                ('equity', brokers.fixed_point.MoneyField(null=True)),
-                ('equity_peak', brokers.fixed_point.MoneyField()),
-                ('drawdown', brokers.fixed_point.MoneyField(null=True)),
-                ('day_pnl', brokers.fixed_point.MoneyField(null=True)),
-                ('flows', brokers.fixed_point.MoneyField(default=0, help_text='Deposits less withdrawals since opening.')),
-                ('positions', models.JSONField(default=list)),
-                ('complete', models.BooleanField()),
-                ('portfolio', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='snapshots', to='portfolio.portfolio')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("at", models.DateTimeField()),
+                ("session_date", models.DateField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("INTRADAY", "Intraday"), ("PRE_OPEN", "Pre open"), ("POST_CLOSE", "Post close")],
+                        max_length=10,
+                    ),
+                ),
+                ("cash", brokers.fixed_point.MoneyField()),
+                ("receivable", brokers.fixed_point.MoneyField(default=0)),
+                ("positions_value", brokers.fixed_point.MoneyField(null=True)),
+                ("equity", brokers.fixed_point.MoneyField(null=True)),
+                ("equity_peak", brokers.fixed_point.MoneyField()),
+                ("drawdown", brokers.fixed_point.MoneyField(null=True)),
+                ("day_pnl", brokers.fixed_point.MoneyField(null=True)),
+                (
+                    "flows",
+                    brokers.fixed_point.MoneyField(default=0, help_text="Deposits less withdrawals since opening."),
+                ),
+                ("positions", models.JSONField(default=list)),
+                ("complete", models.BooleanField()),
+                (
+                    "portfolio",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="snapshots", to="portfolio.portfolio"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Trade',
+            name="Trade",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('origin', models.CharField(choices=[('MANUAL', 'Manual'), ('REBALANCE', 'Rebalance'), ('STRATEGY', 'Strategy'), ('GUARD', 'Guard'), ('API', 'Api'), ('EXTERNAL', 'External')], max_length=9)),
-                ('symbol', models.CharField(max_length=60)),
-                ('direction', models.CharField(choices=[('LONG', 'Long'), ('SHORT', 'Short')], max_length=5)),
-                ('status', models.CharField(choices=[('OPEN', 'Open'), ('CLOSING', 'Closing'), ('CLOSED', 'Closed')], default=portfolio.enums.TradeStatus['OPEN'], max_length=7)),
-                ('opened_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('close_reason', models.CharField(blank=True, choices=[('STOP_LOSS', 'Stop loss'), ('TAKE_PROFIT', 'Take profit'), ('MANUAL', 'Manual'), ('API', 'Api'), ('SIGNAL', 'Signal'), ('REBALANCE', 'Rebalance'), ('GUARD', 'Guard'), ('EXPIRED_WORTHLESS', 'Expired worthless'), ('EXERCISED', 'Exercised'), ('ASSIGNED', 'Assigned'), ('CASH_SETTLED', 'Cash settled'), ('EXTERNAL', 'External')], max_length=17)),
-                ('entry_context', models.JSONField(default=dict)),
-                ('outcome', models.JSONField(default=dict)),
-                ('realized_pnl', brokers.fixed_point.MoneyField(default=0)),
-                ('commission', brokers.fixed_point.MoneyField(default=0)),
-                ('fees', brokers.fixed_point.MoneyField(default=0)),
-                ('tags', models.JSONField(default=list)),
-                ('notes', models.TextField(blank=True)),
-                ('version', models.PositiveIntegerField(default=0)),
-                ('portfolio', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='trades', to='portfolio.portfolio')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[
+                            ("MANUAL", "Manual"),
+                            ("REBALANCE", "Rebalance"),
+                            ("STRATEGY", "Strategy"),
+                            ("GUARD", "Guard"),
+                            ("API", "Api"),
+                            ("EXTERNAL", "External"),
+                        ],
+                        max_length=9,
+                    ),
+                ),
+                ("symbol", models.CharField(max_length=60)),
+                ("direction", models.CharField(choices=[("LONG", "Long"), ("SHORT", "Short")], max_length=5)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("OPEN", "Open"), ("CLOSING", "Closing"), ("CLOSED", "Closed")],
+                        default=portfolio.enums.TradeStatus["OPEN"],
+                        max_length=7,
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "close_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("STOP_LOSS", "Stop loss"),
+                            ("TAKE_PROFIT", "Take profit"),
+                            ("MANUAL", "Manual"),
+                            ("API", "Api"),
+                            ("SIGNAL", "Signal"),
+                            ("REBALANCE", "Rebalance"),
+                            ("GUARD", "Guard"),
+                            ("EXPIRED_WORTHLESS", "Expired worthless"),
+                            ("EXERCISED", "Exercised"),
+                            ("ASSIGNED", "Assigned"),
+                            ("CASH_SETTLED", "Cash settled"),
+                            ("EXTERNAL", "External"),
+                        ],
+                        max_length=17,
+                    ),
+                ),
+                ("entry_context", models.JSONField(default=dict)),
+                ("outcome", models.JSONField(default=dict)),
+                ("realized_pnl", brokers.fixed_point.MoneyField(default=0)),
+                ("commission", brokers.fixed_point.MoneyField(default=0)),
+                ("fees", brokers.fixed_point.MoneyField(default=0)),
+                ("tags", models.JSONField(default=list)),
+                ("notes", models.TextField(blank=True)),
+                ("version", models.PositiveIntegerField(default=0)),
+                (
+                    "portfolio",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="trades", to="portfolio.portfolio"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='order',
-            name='trade',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='portfolio.trade'),
+            model_name="order",
+            name="trade",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="portfolio.trade"
+            ),
         ),
         migrations.AddField(
-            model_name='fill',
-            name='trade',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='portfolio.trade'),
+            model_name="fill",
+            name="trade",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="fills", to="portfolio.trade"
+            ),
         ),
         migrations.CreateModel(
-            name='TradeLeg',
+            name="TradeLeg",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('open_quantity', brokers.fixed_point.QuantityField(default=0)),
-                ('entered_quantity', brokers.fixed_point.QuantityField(default=0)),
-                ('exited_quantity', brokers.fixed_point.QuantityField(default=0)),
-                ('average_entry', brokers.fixed_point.MoneyField(null=True)),
-                ('average_exit', brokers.fixed_point.MoneyField(null=True)),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.instrument')),
-                ('trade', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='legs', to='portfolio.trade')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("open_quantity", brokers.fixed_point.QuantityField(default=0)),
+                ("entered_quantity", brokers.fixed_point.QuantityField(default=0)),
+                ("exited_quantity", brokers.fixed_point.QuantityField(default=0)),
+                ("average_entry", brokers.fixed_point.MoneyField(null=True)),
+                ("average_exit", brokers.fixed_point.MoneyField(null=True)),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="brokers.instrument"
+                    ),
+                ),
+                (
+                    "trade",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="legs", to="portfolio.trade"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Lot',
+            name="Lot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('quantity', brokers.fixed_point.QuantityField()),
-                ('remaining', brokers.fixed_point.QuantityField()),
-                ('cost', brokers.fixed_point.MoneyField()),
-                ('price', brokers.fixed_point.MoneyField()),
-                ('opened_at', models.DateTimeField()),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.instrument')),
-                ('opening_fill', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='lot', to='portfolio.fill')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('portfolio', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lots', to='portfolio.portfolio')),
-                ('trade_leg', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lots', to='portfolio.tradeleg')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("quantity", brokers.fixed_point.QuantityField()),
+                ("remaining", brokers.fixed_point.QuantityField()),
+                ("cost", brokers.fixed_point.MoneyField()),
+                ("price", brokers.fixed_point.MoneyField()),
+                ("opened_at", models.DateTimeField()),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="brokers.instrument"
+                    ),
+                ),
+                (
+                    "opening_fill",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lot", to="portfolio.fill"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "portfolio",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lots", to="portfolio.portfolio"
+                    ),
+                ),
+                (
+                    "trade_leg",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lots", to="portfolio.tradeleg"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Anchor',
+            name="Anchor",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sequence', models.PositiveBigIntegerField()),
-                ('hash', models.CharField(max_length=64)),
-                ('at', models.DateTimeField()),
-                ('signature', models.CharField(max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sequence", models.PositiveBigIntegerField()),
+                ("hash", models.CharField(max_length=64)),
+                ("at", models.DateTimeField()),
+                ("signature", models.CharField(max_length=64)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('user', 'sequence'), name='anchor_once')],
+                "constraints": [models.UniqueConstraint(fields=("user", "sequence"), name="anchor_once")],
             },
         ),
         migrations.CreateModel(
-            name='JournalHead',
+            name="JournalHead",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sequence', models.PositiveBigIntegerField(default=0)),
-                ('hash', models.CharField(default='0000000000000000000000000000000000000000000000000000000000000000', max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('user', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sequence", models.PositiveBigIntegerField(default=0)),
+                (
+                    "hash",
+                    models.CharField(
+                        default="0000000000000000000000000000000000000000000000000000000000000000", max_length=64
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(models.Value(1), condition=models.Q(('user__isnull', True)), name='journal_head_one_desk')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.Value(1), condition=models.Q(("user__isnull", True)), name="journal_head_one_desk"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='LedgerPosting',
+            name="LedgerPosting",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('account', models.CharField(choices=[('CASH', 'Cash'), ('SECURITIES', 'Securities'), ('RECEIVABLE', 'Receivable'), ('REALIZED_PNL', 'Realized pnl'), ('COMMISSION', 'Commission'), ('FEES', 'Fees'), ('DIVIDENDS', 'Dividends'), ('INTEREST', 'Interest'), ('CONTRIBUTIONS', 'Contributions'), ('ADJUSTMENT', 'Adjustment')], max_length=13)),
-                ('amount', brokers.fixed_point.MoneyField()),
-                ('quantity', brokers.fixed_point.QuantityField(null=True)),
-                ('instrument', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.instrument')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('transaction', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='postings', to='portfolio.ledgertransaction')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "account",
+                    models.CharField(
+                        choices=[
+                            ("CASH", "Cash"),
+                            ("SECURITIES", "Securities"),
+                            ("RECEIVABLE", "Receivable"),
+                            ("REALIZED_PNL", "Realized pnl"),
+                            ("COMMISSION", "Commission"),
+                            ("FEES", "Fees"),
+                            ("DIVIDENDS", "Dividends"),
+                            ("INTEREST", "Interest"),
+                            ("CONTRIBUTIONS", "Contributions"),
+                            ("ADJUSTMENT", "Adjustment"),
+                        ],
+                        max_length=13,
+                    ),
+                ),
+                ("amount", brokers.fixed_point.MoneyField()),
+                ("quantity", brokers.fixed_point.QuantityField(null=True)),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="brokers.instrument",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "transaction",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="postings",
+                        to="portfolio.ledgertransaction",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('account', portfolio.enums.LedgerAccount['SECURITIES']), ('instrument__isnull', False)), models.Q(('account', portfolio.enums.LedgerAccount['SECURITIES']), _negated=True), _connector='OR'), name='posting_securities_has_instrument')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("account", portfolio.enums.LedgerAccount["SECURITIES"]), ("instrument__isnull", False)
+                            ),
+                            models.Q(("account", portfolio.enums.LedgerAccount["SECURITIES"]), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="posting_securities_has_instrument",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='OrderLeg',
+            name="OrderLeg",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('side', models.CharField(choices=[('BUY', 'Buy'), ('SELL', 'Sell')], max_length=4)),
-                ('position_effect', models.CharField(choices=[('OPEN', 'Open'), ('CLOSE', 'Close')], max_length=5)),
-                ('ratio', models.PositiveIntegerField(default=1)),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='brokers.instrument')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='legs', to='portfolio.order')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("side", models.CharField(choices=[("BUY", "Buy"), ("SELL", "Sell")], max_length=4)),
+                ("position_effect", models.CharField(choices=[("OPEN", "Open"), ("CLOSE", "Close")], max_length=5)),
+                ("ratio", models.PositiveIntegerField(default=1)),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="brokers.instrument"
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="legs", to="portfolio.order"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('order', 'instrument', 'side'), name='order_leg_once')],
+                "constraints": [models.UniqueConstraint(fields=("order", "instrument", "side"), name="order_leg_once")],
             },
         ),
         migrations.AddConstraint(
-            model_name='portfolio',
-            constraint=models.UniqueConstraint(condition=models.Q(('archived_at__isnull', True)), fields=('user', 'name'), name='portfolio_name'),
+            model_name="portfolio",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("archived_at__isnull", True)), fields=("user", "name"), name="portfolio_name"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portfolio',
-            constraint=models.UniqueConstraint(fields=('user', 'venue', 'environment', 'account_id'), name='portfolio_account'),
+            model_name="portfolio",
+            constraint=models.UniqueConstraint(
+                fields=("user", "venue", "environment", "account_id"), name="portfolio_account"
+            ),
         ),
         migrations.AddIndex(
-            model_name='ledgertransaction',
-            index=models.Index(fields=['user', 'portfolio', '-id'], name='portfolio_l_user_id_765f50_idx'),
+            model_name="ledgertransaction",
+            index=models.Index(fields=["user", "portfolio", "-id"], name="portfolio_l_user_id_765f50_idx"),
         ),
         migrations.AddConstraint(
-            model_name='ledgertransaction',
-            constraint=models.UniqueConstraint(fields=('portfolio', 'key'), name='ledger_key_once'),
+            model_name="ledgertransaction",
+            constraint=models.UniqueConstraint(fields=("portfolio", "key"), name="ledger_key_once"),
         ),
         migrations.AddIndex(
-            model_name='journalentry',
-            index=models.Index(fields=['portfolio', '-id'], name='portfolio_j_portfol_9c29a4_idx'),
+            model_name="journalentry",
+            index=models.Index(fields=["portfolio", "-id"], name="portfolio_j_portfol_9c29a4_idx"),
         ),
         migrations.AddConstraint(
-            model_name='journalentry',
-            constraint=models.UniqueConstraint(fields=('user', 'sequence'), name='journal_sequence'),
+            model_name="journalentry",
+            constraint=models.UniqueConstraint(fields=("user", "sequence"), name="journal_sequence"),
         ),
         migrations.AddConstraint(
-            model_name='journalentry',
-            constraint=models.UniqueConstraint(condition=models.Q(('user__isnull', True)), fields=('sequence',), name='journal_desk_sequence'),
+            model_name="journalentry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("user__isnull", True)), fields=("sequence",), name="journal_desk_sequence"
+            ),
         ),
         migrations.AddIndex(
-            model_name='position',
-            index=models.Index(fields=['user', 'portfolio'], name='portfolio_p_user_id_46134d_idx'),
+            model_name="position",
+            index=models.Index(fields=["user", "portfolio"], name="portfolio_p_user_id_46134d_idx"),
         ),
         migrations.AddIndex(
-            model_name='position',
-            index=models.Index(condition=models.Q(('quantity', 0), _negated=True), fields=['instrument'], name='position_held'),
+            model_name="position",
+            index=models.Index(
+                condition=models.Q(("quantity", 0), _negated=True), fields=["instrument"], name="position_held"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='position',
-            constraint=models.UniqueConstraint(fields=('portfolio', 'instrument'), name='position_once'),
+            model_name="position",
+            constraint=models.UniqueConstraint(fields=("portfolio", "instrument"), name="position_once"),
         ),
         migrations.AddIndex(
-            model_name='snapshot',
-            index=models.Index(fields=['user', 'portfolio', '-at'], name='portfolio_s_user_id_1b2ffe_idx'),
+            model_name="snapshot",
+            index=models.Index(fields=["user", "portfolio", "-at"], name="portfolio_s_user_id_1b2ffe_idx"),
         ),
         migrations.AddConstraint(
-            model_name='snapshot',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', portfolio.enums.SnapshotKind['INTRADAY']), _negated=True), fields=('portfolio', 'session_date', 'kind'), name='snapshot_bookend_once'),
+            model_name="snapshot",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", portfolio.enums.SnapshotKind["INTRADAY"]), _negated=True),
+                fields=("portfolio", "session_date", "kind"),
+                name="snapshot_bookend_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='snapshot',
-            constraint=models.UniqueConstraint(fields=('portfolio', 'at', 'kind'), name='snapshot_moment_once'),
+            model_name="snapshot",
+            constraint=models.UniqueConstraint(fields=("portfolio", "at", "kind"), name="snapshot_moment_once"),
         ),
         migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(fields=['user', 'portfolio', '-id'], name='portfolio_t_user_id_7d5ee8_idx'),
+            model_name="trade",
+            index=models.Index(fields=["user", "portfolio", "-id"], name="portfolio_t_user_id_7d5ee8_idx"),
         ),
         migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(condition=models.Q(('status', portfolio.enums.TradeStatus['CLOSED']), _negated=True), fields=['portfolio'], name='trade_open'),
+            model_name="trade",
+            index=models.Index(
+                condition=models.Q(("status", portfolio.enums.TradeStatus["CLOSED"]), _negated=True),
+                fields=["portfolio"],
+                name="trade_open",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.UniqueConstraint(condition=models.Q(('origin__in', [portfolio.enums.Origin['API'], portfolio.enums.Origin['EXTERNAL'], portfolio.enums.Origin['REBALANCE']]), models.Q(('status', portfolio.enums.TradeStatus['CLOSED']), _negated=True)), fields=('portfolio', 'symbol', 'origin'), name='trade_one_open_pooled'),
+            model_name="trade",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    (
+                        "origin__in",
+                        [
+                            portfolio.enums.Origin["API"],
+                            portfolio.enums.Origin["EXTERNAL"],
+                            portfolio.enums.Origin["REBALANCE"],
+                        ],
+                    ),
+                    models.Q(("status", portfolio.enums.TradeStatus["CLOSED"]), _negated=True),
+                ),
+                fields=("portfolio", "symbol", "origin"),
+                name="trade_one_open_pooled",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['user', 'portfolio', '-id'], name='portfolio_o_user_id_9485c7_idx'),
+            model_name="order",
+            index=models.Index(fields=["user", "portfolio", "-id"], name="portfolio_o_user_id_9485c7_idx"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('status__in', [brokers.enums.OrderStatus['CANCELED'], brokers.enums.OrderStatus['DENIED'], brokers.enums.OrderStatus['EXPIRED'], brokers.enums.OrderStatus['FILLED'], brokers.enums.OrderStatus['REJECTED']]), _negated=True), fields=['portfolio'], name='order_live'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            brokers.enums.OrderStatus["CANCELED"],
+                            brokers.enums.OrderStatus["DENIED"],
+                            brokers.enums.OrderStatus["EXPIRED"],
+                            brokers.enums.OrderStatus["FILLED"],
+                            brokers.enums.OrderStatus["REJECTED"],
+                        ],
+                    ),
+                    _negated=True,
+                ),
+                fields=["portfolio"],
+                name="order_live",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['portfolio', 'intent_key'], name='portfolio_o_portfol_d80ccf_idx'),
+            model_name="order",
+            index=models.Index(fields=["portfolio", "intent_key"], name="portfolio_o_portfol_d80ccf_idx"),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(fields=('portfolio', 'client_order_id'), name='order_client_order_id'),
+            model_name="order",
+            constraint=models.UniqueConstraint(fields=("portfolio", "client_order_id"), name="order_client_order_id"),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('role', portfolio.enums.OrderRole['EXIT']), models.Q(('status__in', [brokers.enums.OrderStatus['CANCELED'], brokers.enums.OrderStatus['DENIED'], brokers.enums.OrderStatus['EXPIRED'], brokers.enums.OrderStatus['FILLED'], brokers.enums.OrderStatus['REJECTED']]), _negated=True)), fields=('trade',), name='order_one_exit'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("role", portfolio.enums.OrderRole["EXIT"]),
+                    models.Q(
+                        (
+                            "status__in",
+                            [
+                                brokers.enums.OrderStatus["CANCELED"],
+                                brokers.enums.OrderStatus["DENIED"],
+                                brokers.enums.OrderStatus["EXPIRED"],
+                                brokers.enums.OrderStatus["FILLED"],
+                                brokers.enums.OrderStatus["REJECTED"],
+                            ],
+                        ),
+                        _negated=True,
+                    ),
+                ),
+                fields=("trade",),
+                name="order_one_exit",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('filled_quantity__gte', 0), models.Q(('quantity__isnull', True), ('filled_quantity__lte', models.F('quantity')), _connector='OR')), name='order_filled_range'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("filled_quantity__gte", 0),
+                    models.Q(
+                        ("quantity__isnull", True), ("filled_quantity__lte", models.F("quantity")), _connector="OR"
+                    ),
+                ),
+                name="order_filled_range",
+            ),
         ),
         migrations.AddIndex(
-            model_name='fill',
-            index=models.Index(fields=['user', 'portfolio', '-executed_at'], name='portfolio_f_user_id_675c3e_idx'),
+            model_name="fill",
+            index=models.Index(fields=["user", "portfolio", "-executed_at"], name="portfolio_f_user_id_675c3e_idx"),
         ),
         migrations.AddConstraint(
-            model_name='fill',
-            constraint=models.UniqueConstraint(fields=('portfolio', 'venue_fill_id'), name='fill_once'),
+            model_name="fill",
+            constraint=models.UniqueConstraint(fields=("portfolio", "venue_fill_id"), name="fill_once"),
         ),
         migrations.AddConstraint(
-            model_name='fill',
-            constraint=models.CheckConstraint(condition=models.Q(('price__gt', 0), ('quantity__gt', 0)), name='fill_positive'),
+            model_name="fill",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price__gt", 0), ("quantity__gt", 0)), name="fill_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tradeleg',
-            constraint=models.UniqueConstraint(fields=('trade', 'instrument'), name='trade_leg_once'),
+            model_name="tradeleg",
+            constraint=models.UniqueConstraint(fields=("trade", "instrument"), name="trade_leg_once"),
         ),
         migrations.AddIndex(
-            model_name='lot',
-            index=models.Index(condition=models.Q(('remaining', 0), _negated=True), fields=['portfolio', 'instrument'], name='lot_open'),
+            model_name="lot",
+            index=models.Index(
+                condition=models.Q(("remaining", 0), _negated=True), fields=["portfolio", "instrument"], name="lot_open"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lot',
-            constraint=models.CheckConstraint(condition=models.Q(('quantity', 0), _negated=True), name='lot_not_empty'),
+            model_name="lot",
+            constraint=models.CheckConstraint(condition=models.Q(("quantity", 0), _negated=True), name="lot_not_empty"),
         ),
     ]

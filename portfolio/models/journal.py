@@ -30,9 +30,7 @@ class JournalEntry(models.Model):
         verbose_name_plural = "journal entries"
         constraints = [
             models.UniqueConstraint(fields=["user", "sequence"], name="journal_sequence"),
-            models.UniqueConstraint(
-                fields=["sequence"], condition=Q(user__isnull=True), name="journal_desk_sequence"
-            ),
+            models.UniqueConstraint(fields=["sequence"], condition=Q(user__isnull=True), name="journal_desk_sequence"),
         ]
         indexes = [models.Index(fields=["portfolio", "-id"])]
 
@@ -50,9 +48,7 @@ class JournalHead(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                models.Value(1), condition=Q(user__isnull=True), name="journal_head_one_desk"
-            )
+            models.UniqueConstraint(models.Value(1), condition=Q(user__isnull=True), name="journal_head_one_desk")
         ]
 
     def __str__(self) -> str:

@@ -60,9 +60,7 @@ class Order(UserOwned):
     deadline = models.DateTimeField(null=True)
     look_ups = models.PositiveIntegerField(default=0)
     next_look_up_at = models.DateTimeField(null=True)
-    journal_sequence = models.PositiveBigIntegerField(
-        null=True, help_text="The entry that recorded its start."
-    )
+    journal_sequence = models.PositiveBigIntegerField(null=True, help_text="The entry that recorded its start.")
     version = models.PositiveIntegerField(default=0)
 
     class Meta:

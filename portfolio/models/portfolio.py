@@ -40,9 +40,7 @@ class Portfolio(UserOwned):
             models.UniqueConstraint(
                 fields=["user", "name"], condition=Q(archived_at__isnull=True), name="portfolio_name"
             ),
-            models.UniqueConstraint(
-                fields=["user", "venue", "environment", "account_id"], name="portfolio_account"
-            ),
+            models.UniqueConstraint(fields=["user", "venue", "environment", "account_id"], name="portfolio_account"),
         ]
 
     def __str__(self) -> str:

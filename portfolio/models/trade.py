@@ -84,9 +84,7 @@ class Lot(UserOwned):
     opened_at = models.DateTimeField()
 
     class Meta:
-        indexes = [
-            models.Index(fields=["portfolio", "instrument"], condition=~Q(remaining=0), name="lot_open")
-        ]
+        indexes = [models.Index(fields=["portfolio", "instrument"], condition=~Q(remaining=0), name="lot_open")]
         constraints = [models.CheckConstraint(condition=~Q(quantity=0), name="lot_not_empty")]
 
     def __str__(self) -> str:

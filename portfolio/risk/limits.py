@@ -94,8 +94,7 @@ def order_value(proposal: Proposal, limits: Limits) -> Iterator[Refusal]:
         return
     yield Refusal(
         "NOTIONAL_EXCEEDS_LIMIT",
-        f"Order value {money(proposal.value)} is above this portfolio's maximum of "
-        f"{money(limits.order_value_max)}.",
+        f"Order value {money(proposal.value)} is above this portfolio's maximum of {money(limits.order_value_max)}.",
         money(proposal.value),
         money(limits.order_value_max),
     )

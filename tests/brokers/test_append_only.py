@@ -94,9 +94,7 @@ def test_altering_a_listed_table_leaves_the_triggers_alive_after_migrate():
 def test_the_keys_of_the_replace_trigger_are_columns(db):
     for table, keys in append_only.UNIQUE_KEYS.items():
         with connection.cursor() as cursor:
-            columns = {
-                column.name for column in connection.introspection.get_table_description(cursor, table)
-            }
+            columns = {column.name for column in connection.introspection.get_table_description(cursor, table)}
         assert all(name in columns for key in keys for name in key), table
 
 

@@ -18,9 +18,7 @@ AT = datetime(2026, 11, 13, 16, 0, tzinfo=UTC)
 @pytest.fixture
 def price(db) -> LatestPrice:
     instrument = Instrument.objects.create(symbol="AAA", kind="EQUITY")
-    return LatestPrice.objects.create(
-        instrument=instrument, last=Decimal("0.1"), source="test", updated_at=AT
-    )
+    return LatestPrice.objects.create(instrument=instrument, last=Decimal("0.1"), source="test", updated_at=AT)
 
 
 def test_a_decimal_comes_back_exactly(price):

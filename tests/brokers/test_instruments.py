@@ -160,9 +160,7 @@ def test_what_the_notation_cannot_say_is_not_written(root, expiry, strike):
 # Multipliers and quantities
 
 
-@pytest.mark.parametrize(
-    ("kind", "multiplier"), [(EQUITY, 1), (ETF, 1), (OPTION, 100), (FOREX, 100_000), (CFD, None)]
-)
+@pytest.mark.parametrize(("kind", "multiplier"), [(EQUITY, 1), (ETF, 1), (OPTION, 100), (FOREX, 100_000), (CFD, None)])
 def test_multiplier_by_kind(kind, multiplier):
     assert instruments.default_multiplier(kind) == multiplier
 
@@ -240,9 +238,7 @@ def test_forex_and_cfds_have_no_increment_but_the_venues(kind, symbol):
 @pytest.mark.parametrize("override", ["0", "-0.01"])
 def test_an_increment_that_is_not_positive_is_refused(override):
     with pytest.raises(IncrementUnknown, match="above zero"):
-        instruments.increment_rule(
-            kind=EQUITY, symbol="AAPL", override=Decimal(override), penny_programme=False
-        )
+        instruments.increment_rule(kind=EQUITY, symbol="AAPL", override=Decimal(override), penny_programme=False)
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,7 @@ def test_a_second_desk_on_the_same_folder_is_refused(tmp_path):
 def test_a_data_folder_that_cannot_be_made_is_a_sentence(settings, tmp_path):
     (tmp_path / "file").write_text("")
     settings.DATA_FOLDER = tmp_path / "file" / "var"
-    with pytest.raises(
-        CommandError, match=r"The folder of DATA_FOLDER, .* cannot be made: Not a directory\."
-    ):
+    with pytest.raises(CommandError, match=r"The folder of DATA_FOLDER, .* cannot be made: Not a directory\."):
         desk.make_data_folder()
 
 

@@ -125,9 +125,9 @@ def test_sqlite_waits_for_the_write_lock_and_sees_replaced_rows(monkeypatch):
 
 @pytest.mark.parametrize(("process", "timeout"), [("web", "30s"), ("worker", "120s"), ("command", "0")])
 def test_each_process_has_its_own_statement_timeout_on_postgresql(monkeypatch, process, timeout):
-    found = load(
-        monkeypatch, DESK_PROCESS=process, DATABASE_URL="postgres://desk:geheim@db:5433/desk?sslmode=require"
-    )["DATABASES"]["default"]
+    found = load(monkeypatch, DESK_PROCESS=process, DATABASE_URL="postgres://desk:geheim@db:5433/desk?sslmode=require")[
+        "DATABASES"
+    ]["default"]
     assert (found["HOST"], found["PORT"], found["USER"], found["NAME"]) == ("db", 5433, "desk", "desk")
     assert found["OPTIONS"]["sslmode"] == "require"
     assert found["OPTIONS"]["pool"]["max_size"] >= 1
@@ -191,6 +191,4 @@ def test_a_wrong_value_ends_the_desk_command_without_a_traceback(tmp_path):
         check=False,
     )
     assert result.returncode == 1
-    assert result.stderr == (
-        "Paperdesk cannot start: DESK_CLOCK is 'fast', but must be one of replay, real.\n"
-    )
+    assert result.stderr == ("Paperdesk cannot start: DESK_CLOCK is 'fast', but must be one of replay, real.\n")

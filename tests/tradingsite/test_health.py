@@ -101,9 +101,7 @@ def test_a_process_without_its_database_is_neither_healthy_nor_a_traceback(clien
     for address in ("/healthz", "/readyz"):
         answer = client.get(address)
         assert answer.status_code == 503
-        assert answer.json()["checks"] == [
-            {"name": "database", "is_good": False, "detail": "does not answer"}
-        ]
+        assert answer.json()["checks"] == [{"name": "database", "is_good": False, "detail": "does not answer"}]
 
 
 @pytest.mark.django_db

@@ -31,9 +31,7 @@ def test_a_secret_inside_a_traceback_is_masked():
     try:
         raise ValueError("could not reach https://desk:geheim@example.test/")
     except ValueError:
-        record = logging.LogRecord(
-            "desk", logging.ERROR, "file", 1, "Failed %s", ("token=xyz",), sys.exc_info()
-        )
+        record = logging.LogRecord("desk", logging.ERROR, "file", 1, "Failed %s", ("token=xyz",), sys.exc_info())
     line = RedactingFormatter().format(record)
     assert "geheim" not in line
     assert "xyz" not in line

@@ -154,9 +154,7 @@ def test_children_do_not_outlive_a_killed_supervisor():
         time.sleep(60)
         """
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script, *SLEEPER], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    parent = subprocess.Popen([sys.executable, "-c", script, *SLEEPER], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     with parent:
         pid = int(parent.stdout.readline())
         assert is_running(pid)

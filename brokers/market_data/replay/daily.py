@@ -232,9 +232,7 @@ def _accrued_fractions(*, row: UniverseRow, drivers: Drivers) -> np.ndarray:
     return paid
 
 
-def _splits(
-    *, row: UniverseRow, close: np.ndarray, drivers: Drivers
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _splits(*, row: UniverseRow, close: np.ndarray, drivers: Drivers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     Split where the rule says so: looked at at each month's last close, effective two sessions later.
 
@@ -273,8 +271,7 @@ def leveraged_series(*, row: UniverseRow, base: DailySeries, drivers: Drivers) -
     carried = unsplit[:-1] * basis
     upper, lower = (base.bars.high, base.bars.low)[:: 1 if row.leverage > 0 else -1]
     prices = tuple(
-        to_grid(carried * growth(base_units=units))
-        for units in (base.bars.open, upper, lower, base.bars.close)
+        to_grid(carried * growth(base_units=units)) for units in (base.bars.open, upper, lower, base.bars.close)
     )
     return _assemble(
         row=row, drivers=drivers, prices=prices, carried=carried, paid=np.zeros(len(carried)),
@@ -283,9 +280,7 @@ def leveraged_series(*, row: UniverseRow, base: DailySeries, drivers: Drivers) -
     )  # fmt: skip
 
 
-def fund_growth(
-    *, row: UniverseRow, base_units: np.ndarray, dividend: np.ndarray, reference: np.ndarray
-) -> np.ndarray:
+def fund_growth(*, row: UniverseRow, base_units: np.ndarray, dividend: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """
     Return a fund's price as a multiple of its close before, never below 0.01.
 
@@ -330,9 +325,7 @@ def _assemble(
         volatility=drivers.volatility,
         deviation=np.full(len(closed), deviation),
         grid=np.full(len(closed), CENT, np.int64),
-        events=tuple(
-            listed_events(symbol=row.symbol, ordinal=bars.ordinal, dividend=bars.dividend, split=split)
-        ),
+        events=tuple(listed_events(symbol=row.symbol, ordinal=bars.ordinal, dividend=bars.dividend, split=split)),
     )
 
 

@@ -49,9 +49,7 @@ def _check_days(imported: ImportedBars, sessions: SessionTable) -> None:
     strays = imported.ordinal[~np.isin(imported.ordinal, sessions.ordinal)]
     if len(strays):
         date = to_date(int(strays[0]))
-        raise ValueError(
-            f"{imported.name} has an imported bar on {date}, which is no session of the exchange."
-        )
+        raise ValueError(f"{imported.name} has an imported bar on {date}, which is no session of the exchange.")
 
 
 def _event_columns(imported: ImportedBars) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

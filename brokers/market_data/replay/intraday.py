@@ -151,18 +151,14 @@ def minute_shares(*, volume: int, minutes: int, minute_key: int, halt: Halt) -> 
     opening = volume * OPENING_PERCENT // 100
     k = np.arange(minutes)
     share = business_time((k + 1) / minutes) - business_time(k / minutes)
-    shares = np.floor(CONTINUOUS_SHARE * volume * share * (0.5 + draws.uniform(minute_key, k))).astype(
-        np.int64
-    )
+    shares = np.floor(CONTINUOUS_SHARE * volume * share * (0.5 + draws.uniform(minute_key, k))).astype(np.int64)
     shares[is_halted(k * STEPS_PER_MINUTE, halt)] = 0
     total = np.minimum(np.cumsum(shares), volume - opening)
     shares = np.diff(total, prepend=0)
     return opening, shares, volume - opening - int(total[-1])
 
 
-def minute_bars(
-    *, open_at: int, steps: int, path: np.ndarray, shares: tuple[int, np.ndarray, int]
-) -> MinuteBars:
+def minute_bars(*, open_at: int, steps: int, path: np.ndarray, shares: tuple[int, np.ndarray, int]) -> MinuteBars:
     """
     Build minute bars from the prints of steps 0 … n, which `path` holds.
 

@@ -77,9 +77,7 @@ class ReplayMarket:
         self._imported = imported
         self.symbols = tuple(self._rows) if imported is None else tuple(sorted(imported))
         self.label = "SYNTHETIC" if imported is None else "REPLAY OF IMPORTED BARS"
-        self.identity = (
-            f"seed={seed} universe={UNIVERSE_VERSION} model={MODEL_VERSION} calendar={calendar_version}"
-        )
+        self.identity = f"seed={seed} universe={UNIVERSE_VERSION} model={MODEL_VERSION} calendar={calendar_version}"
         if imported is not None or data_version:
             self.identity += f" data={data_version or 'imported'}"
         self._hours = [

@@ -98,15 +98,11 @@ class SymbolSession:
     def _regular(self, asked: np.ndarray) -> Observations:
         last = self.prints(asked)
         multiple = quotes.spread_multiples(asked=asked, steps=self.hours.steps, windows=self._windows)
-        bid, ask = quotes.sides(
-            middle=last, half_spread_bps=self.half_spread_bps, multiple=multiple * self._volatility
-        )
+        bid, ask = quotes.sides(middle=last, half_spread_bps=self.half_spread_bps, multiple=multiple * self._volatility)
         bid_size, ask_size = quotes.sizes(size_key=self._size_key, asked=asked, base_volume=self.base_volume)
         halted = intraday.is_halted(asked, self.halt)
         if halted.any():
-            bid, ask, bid_size, ask_size = (
-                np.where(halted, 0, side) for side in (bid, ask, bid_size, ask_size)
-            )
+            bid, ask, bid_size, ask_size = (np.where(halted, 0, side) for side in (bid, ask, bid_size, ask_size))
         at = self.hours.open_at + asked * STEP_SECONDS
         return Observations(at, last, bid, ask, bid_size, ask_size, np.ones(len(at), bool), halted)
 

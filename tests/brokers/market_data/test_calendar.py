@@ -23,9 +23,7 @@ FRIDAYS_AFTER_THANKSGIVING = [
     "2013-11-29", "2014-11-28", "2015-11-27", "2016-11-25", "2017-11-24", "2018-11-23", "2019-11-29",
     "2020-11-27", "2021-11-26", "2022-11-25", "2023-11-24", "2024-11-29", "2025-11-28", "2026-11-27",
 ]  # fmt: skip
-JULY_3RDS = [
-    f"{year}-07-03" for year in (2006, 2007, 2008, 2012, 2013, 2014, 2017, 2018, 2019, 2023, 2024, 2025)
-]
+JULY_3RDS = [f"{year}-07-03" for year in (2006, 2007, 2008, 2012, 2013, 2014, 2017, 2018, 2019, 2023, 2024, 2025)]
 CHRISTMAS_EVES = [
     f"{year}-12-24" for year in (2007, 2008, 2009, 2012, 2013, 2014, 2015, 2018, 2019, 2020, 2024, 2025, 2026)
 ]
@@ -390,9 +388,7 @@ def test_questions_before_1998_raise():
 
 def test_the_error_is_a_sentence_with_both_dates_and_survives_pickling():
     error = BeyondCalendar(date(2028, 1, 1), date(2027, 11, 19))
-    assert str(error) == (
-        "The exchange calendar runs from 1998-01-01 to 2027-11-19 and does not reach 2028-01-01."
-    )
+    assert str(error) == ("The exchange calendar runs from 1998-01-01 to 2027-11-19 and does not reach 2028-01-01.")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 

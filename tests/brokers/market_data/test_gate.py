@@ -67,9 +67,7 @@ def test_a_locked_quote_is_a_quote():
 def test_a_crossed_quote_is_missing():
     result = gate.judge(quote("100.01", "100.00"), context=EQUITY)
     assert (result.outcome, result.code) == (GateOutcome.MISSING, "crossed")
-    assert result.reason == (
-        "The quote of AAPL from alpaca is crossed: its bid of 100.01 is above its ask of 100.00."
-    )
+    assert result.reason == ("The quote of AAPL from alpaca is crossed: its bid of 100.01 is above its ask of 100.00.")
 
 
 @pytest.mark.parametrize(
@@ -272,9 +270,7 @@ def test_while_our_books_lack_the_adjustment_no_price_is_used():
         (EffectiveEvent(effective_at=THIS_MORNING, is_applied=True, split_ratio=Fraction(3, 2)), None),
         (EffectiveEvent(effective_at=THIS_MORNING, is_applied=True, dividend=Decimal("30")), "170"),
         (
-            EffectiveEvent(
-                effective_at=THIS_MORNING, is_applied=True, split_ratio=Fraction(2), dividend=Decimal("3")
-            ),
+            EffectiveEvent(effective_at=THIS_MORNING, is_applied=True, split_ratio=Fraction(2), dividend=Decimal("3")),
             "97",  # the dividend is on the basis after the split
         ),
         (EffectiveEvent(effective_at=YESTERDAY, is_applied=True, split_ratio=Fraction(2)), "200"),
@@ -283,9 +279,7 @@ def test_while_our_books_lack_the_adjustment_no_price_is_used():
 def test_a_price_of_200_yesterday_on_todays_basis(event, expected):
     found = gate.adjusted_previous(Decimal(200), as_of=YESTERDAY, event=event)
     if expected is None:
-        assert abs(found * event.split_ratio.numerator - 200 * event.split_ratio.denominator) < Decimal(
-            "1e-20"
-        )
+        assert abs(found * event.split_ratio.numerator - 200 * event.split_ratio.denominator) < Decimal("1e-20")
     else:
         assert found == Decimal(expected)
 

@@ -164,9 +164,7 @@ def test_a_dividend_is_a_quarter_of_the_yield_on_the_close_before(market):
     ],
 )
 def test_record_and_payment_follow_in_sessions(market, ex, record, pay):
-    event = next(
-        event for event in market.events("SPY", until_ordinal=LATEST) if event.ex_ordinal == ordinal(ex)
-    )
+    event = next(event for event in market.events("SPY", until_ordinal=LATEST) if event.ex_ordinal == ordinal(ex))
     assert (event.record_ordinal, event.pay_ordinal) == (ordinal(record), ordinal(pay))
     assert event.event_id == f"DIVIDEND:SPY:{ex}"
 

@@ -38,9 +38,7 @@ SPLIT = MarketEvent(
 def bars_of(days=DAYS, prices=BARS, events=(SPLIT,)):
     opened, high, low, closed = prices.T.copy()
     volume = np.array([12_000_000, 10_000_000, 9_000_000, 0])[: len(prices)]
-    return ImportedBars(
-        "AAPL", np.array([ordinal(day) for day in days]), opened, high, low, closed, volume, events
-    )
+    return ImportedBars("AAPL", np.array([ordinal(day) for day in days]), opened, high, low, closed, volume, events)
 
 
 @pytest.fixture
@@ -128,24 +126,19 @@ def test_a_bar_on_a_day_without_session_is_refused(sessions):
 
 
 def test_a_symbol_without_bars_is_refused(sessions):
-    market = ReplayMarket(
-        seed=42, sessions=sessions, calendar_version="test", imported={"AAPL": bars_of((), BARS[:0])}
-    )
+    market = ReplayMarket(seed=42, sessions=sessions, calendar_version="test", imported={"AAPL": bars_of((), BARS[:0])})
     with pytest.raises(ValueError, match="AAPL has no imported bar"):
         market.daily("AAPL", until=2**40)
 
 
-@pytest.mark.skipif(
-    not REAL_BARS.exists(), reason="the example file of real daily bars is not beside this repository"
-)
+@pytest.mark.skipif(not REAL_BARS.exists(), reason="the example file of real daily bars is not beside this repository")
 def test_real_bars_are_printed_exactly(sessions):
     with gzip.open(REAL_BARS, "rt") as file:
         wanted = (line for line in csv.DictReader(file) if line["symbol"] == "IBM")
         lines = list(itertools.islice(wanted, 0, 4_000, 40))
     days = [line["date"] for line in lines]
     columns = [
-        np.array([round(float(line[name]) * 1_000_000) for line in lines])
-        for name in ("open", "high", "low", "close")
+        np.array([round(float(line[name]) * 1_000_000) for line in lines]) for name in ("open", "high", "low", "close")
     ]
     volume = np.array([round(float(line["volume"])) for line in lines])
     bars = ImportedBars("IBM", np.array([ordinal(day) for day in days]), *columns, volume)

@@ -113,9 +113,7 @@ def test_one_day_in_two_thousand_has_a_halt():
 @pytest.mark.parametrize("volume", [0, 1, 49, 50, 1_000, 70_123_457])
 @pytest.mark.parametrize("minutes", [390, 210])
 def test_the_minutes_and_auctions_add_up_to_the_days_volume(volume, minutes):
-    opening, shares, closing = intraday.minute_shares(
-        volume=volume, minutes=minutes, minute_key=5, halt=NO_HALT
-    )
+    opening, shares, closing = intraday.minute_shares(volume=volume, minutes=minutes, minute_key=5, halt=NO_HALT)
     assert opening == volume * 2 // 100
     assert opening + shares.sum() + closing == volume
     assert closing >= 0
@@ -123,9 +121,7 @@ def test_the_minutes_and_auctions_add_up_to_the_days_volume(volume, minutes):
 
 
 def test_nothing_trades_in_a_halt():
-    opening, shares, closing = intraday.minute_shares(
-        volume=1_000_000, minutes=390, minute_key=5, halt=Halt(120, 240)
-    )
+    opening, shares, closing = intraday.minute_shares(volume=1_000_000, minutes=390, minute_key=5, halt=Halt(120, 240))
     assert not shares[10:20].any()
     assert shares[9] > 0
     assert shares[20] > 0
@@ -155,8 +151,6 @@ def test_minute_bars_by_hand():
     ],
 )
 def test_an_unfinished_minute_has_its_part_of_the_volume(shown, closes, volumes):
-    bars = intraday.minute_bars(
-        open_at=0, steps=24, path=np.arange(1, 26)[:shown], shares=(10, np.array([24, 36]), 7)
-    )
+    bars = intraday.minute_bars(open_at=0, steps=24, path=np.arange(1, 26)[:shown], shares=(10, np.array([24, 36]), 7))
     assert bars.close.tolist() == closes
     assert bars.volume.tolist() == volumes

@@ -372,9 +372,7 @@ def test_a_fixed_block_of_closes_and_minutes_is_what_it_always_was(market, sessi
     """A change here is a new market: it needs a new MODEL_VERSION or UNIVERSE_VERSION with the new digest."""
     digest = hashlib.sha256()
     for symbol in market.symbols:
-        digest.update(
-            market.daily(symbol, until=close_at(sessions, "2026-11-20")).close.astype("<i8").tobytes()
-        )
+        digest.update(market.daily(symbol, until=close_at(sessions, "2026-11-20")).close.astype("<i8").tobytes())
     for symbol in ("SPY", "SOXS", "SGOV", "TSLA"):
         end = close_at(sessions, "2026-11-27")
         bars = market.minute_bars(symbol, ordinal=ordinal("2026-11-27"), until=end)
@@ -388,9 +386,7 @@ def test_threads_may_share_a_market(sessions, market):
     fresh = ReplayMarket(seed=42, sessions=sessions, calendar_version="test")
     at = open_at(sessions, "2026-11-24") + 5_000
     with ThreadPoolExecutor(4) as pool:
-        asked = list(
-            pool.map(lambda symbol: observed(fresh.observation_at(symbol, at=at)), market.symbols * 4)
-        )
+        asked = list(pool.map(lambda symbol: observed(fresh.observation_at(symbol, at=at)), market.symbols * 4))
     assert asked == [observed(market.observation_at(symbol, at=at)) for symbol in market.symbols] * 4
 
 

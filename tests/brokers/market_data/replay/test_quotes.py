@@ -5,9 +5,7 @@ from brokers.market_data.replay import quotes
 
 
 def sides(middle, half_spread_bps, multiple=1.0):
-    bid, ask = quotes.sides(
-        middle=np.array([middle]), half_spread_bps=half_spread_bps, multiple=np.array([multiple])
-    )
+    bid, ask = quotes.sides(middle=np.array([middle]), half_spread_bps=half_spread_bps, multiple=np.array([multiple]))
     return int(bid[0]), int(ask[0])
 
 
@@ -54,9 +52,7 @@ def test_one_window_in_five_hundred_is_wide():
     assert 110 <= (windows == 10).sum() <= 205
 
 
-@pytest.mark.parametrize(
-    ("volume", "largest"), [(0, 100), (1_999_999, 100), (4_000_000, 200), (200_000_000, 5_000)]
-)
+@pytest.mark.parametrize(("volume", "largest"), [(0, 100), (1_999_999, 100), (4_000_000, 200), (200_000_000, 5_000)])
 def test_sizes_are_round_lots_that_grow_with_volume(volume, largest):
     for side in quotes.sizes(size_key=9, asked=np.arange(4681), base_volume=volume):
         assert side.min() == 100
