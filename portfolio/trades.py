@@ -12,7 +12,7 @@ from brokers.real_time import database_now
 from portfolio import journal, orders
 from portfolio.enums import CloseReason, Origin, TradeStatus
 from portfolio.journal import Fact
-from portfolio.models import JournalEntry, Order, Portfolio, Trade
+from portfolio.models import JournalEntry, Order, Portfolio, Trade, TradeLeg
 from portfolio.order_intents import OrderIntent
 
 CLAIM_SECONDS = 30
@@ -75,7 +75,7 @@ def close(
     return sent
 
 
-def only_leg(trade: Trade):
+def only_leg(trade: Trade) -> TradeLeg:
     legs = list(trade.legs.select_related("instrument"))
     if len(legs) != 1:
         raise TradeChanged("A trade of several legs is closed as a whole; this desk cannot do that yet for it.")
