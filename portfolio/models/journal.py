@@ -32,7 +32,12 @@ class JournalEntry(models.Model):
             models.UniqueConstraint(fields=["user", "sequence"], name="journal_sequence"),
             models.UniqueConstraint(fields=["sequence"], condition=Q(user__isnull=True), name="journal_desk_sequence"),
         ]
-        indexes = [models.Index(fields=["portfolio", "-id"])]
+        indexes = [
+            models.Index(fields=["portfolio", "-id"]),
+            models.Index(
+                fields=["portfolio", "subject"], condition=Q(name="snapshot.missed"), name="journal_missed_bookend"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.name}"

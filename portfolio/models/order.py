@@ -52,12 +52,14 @@ class Order(UserOwned):
     warnings = models.JSONField(default=list)
     waiting_for = models.CharField(max_length=200, blank=True)
     expected_price = MoneyField(null=True)
+    judged_price = MoneyField(null=True, help_text="What limits were judged at.")
     average_fill_price = MoneyField(null=True)
     submitted_at = models.DateTimeField()
     venue_updated_at = models.DateTimeField(null=True)
     final_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     deadline = models.DateTimeField(null=True)
+    cancel_wanted_at = models.DateTimeField(null=True, help_text="Asked for before the venue could be told.")
     look_ups = models.PositiveIntegerField(default=0)
     next_look_up_at = models.DateTimeField(null=True)
     journal_sequence = models.PositiveBigIntegerField(null=True, help_text="The entry that recorded its start.")
@@ -81,6 +83,7 @@ class Order(UserOwned):
             models.Index(fields=["user", "portfolio", "-id"]),
             models.Index(fields=["portfolio"], condition=~Q(status__in=FINAL), name="order_live"),
             models.Index(fields=["portfolio", "intent_key"]),
+            models.Index(fields=["portfolio", "submitted_at"]),
         ]
 
     def __str__(self) -> str:
