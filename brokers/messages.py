@@ -81,6 +81,7 @@ class OrderReport:
     warnings: tuple[str, ...] = ()
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

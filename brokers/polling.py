@@ -1,15 +1,19 @@
 """What happened at the venues: many accounts asked at once, an error of one never in the way of others."""
 
+import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.db import connection
 
 from brokers import registry
 from brokers.enums import Venue
 from brokers.messages import AccountKey, VenueReports
 from brokers.simulator import batch, reporting
 
+logger = logging.getLogger(__name__)
 ACCOUNTS_PER_PASS = batch.ACCOUNTS_PER_BATCH
 
 
@@ -45,10 +49,29 @@ def _simulated(requests: Sequence[PollRequest], *, now: datetime) -> dict[Accoun
         keys = {_uuid(each): each for each in requests[start : start + ACCOUNTS_PER_PASS]}
         keys.pop(None, None)
         reached = batch.advance(keys, now=now, market=market)
-        since = {account_id: each.since for account_id, each in keys.items()}
-        for account_id, reports in reporting.reports(since, reached=reached).items():
+        for account_id, reports in _read(keys, reached).items():
             found[keys[account_id].key] = reports
     return found
+
+
+def _read(
+    asked: Mapping[uuid.UUID, PollRequest], reached: Mapping[uuid.UUID, datetime]
+) -> dict[uuid.UUID, VenueReports]:
+    """Read the reports of all together; if that fails, in halves until the one that cannot be read is alone."""
+    if not asked:
+        return {}
+    try:
+        return reporting.reports({account_id: each.since for account_id, each in asked.items()}, reached=reached)
+    except Exception as error:
+        if not connection.is_usable():
+            raise  # nobody's account: the database is gone
+        if len(asked) == 1:
+            (account_id, request), *_ = asked.items()
+            logger.exception("Could not read the reports of simulated account %s", account_id)
+            return {account_id: _failed(request, f"The reports of this account cannot be read: {error!r}.")}
+    items = list(asked.items())
+    middle = len(items) // 2
+    return _read(dict(items[:middle]), reached) | _read(dict(items[middle:]), reached)
 
 
 def _uuid(request: PollRequest) -> uuid.UUID | None:

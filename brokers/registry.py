@@ -12,15 +12,13 @@ from brokers.enums import AccountKind, Environment, Venue
 from brokers.errors import Unsupported
 from brokers.interface import Broker
 from brokers.market_data import sources
-from brokers.messages import AccountKey, Capabilities
+from brokers.messages import AccountKey
 from brokers.models import SimulatedAccount, SimulatedActivity
 from brokers.simulator import accounts
-from brokers.simulator.adapter import CAPABILITIES, SimulatedBroker
+from brokers.simulator.adapter import SimulatedBroker
 from brokers.simulator.market import Market
 from brokers.simulator.presets import ASSUMPTIONS, DEFAULT_PRESET
 from brokers.simulator.stored_prices import StoredPrices
-
-_CAPABILITIES = {Venue.SIMULATOR: CAPABILITIES}
 
 
 def adapter(key: AccountKey, *, now: datetime) -> Broker:
@@ -31,12 +29,6 @@ def adapter(key: AccountKey, *, now: datetime) -> Broker:
     """
     _require_simulated(key.venue)
     return SimulatedBroker(key.account_id, now=now, market=market())
-
-
-def capabilities(venue: Venue) -> Capabilities:
-    """Return what a venue can do; raises Unsupported for one without an adapter."""
-    _require_simulated(venue)
-    return _CAPABILITIES[venue]
 
 
 def presets() -> tuple[tuple[str, str], ...]:
@@ -115,5 +107,5 @@ def _key(account: SimulatedAccount) -> AccountKey:
 
 
 def _require_simulated(venue: Venue) -> None:
-    if venue not in _CAPABILITIES:
+    if venue != Venue.SIMULATOR:
         raise Unsupported(f"This desk has no adapter for {venue}.")

@@ -36,24 +36,26 @@ def run_shard(*, number: int, portfolio_ids: list[int], **_: object) -> None:
 def tick_shard(number: int, portfolio_ids: Sequence[int]) -> None:
     """Run a pass unless the last one over this shard still runs."""
     name, holder = f"tick:{number}", heartbeats.process_name("worker")
-    if leases.claim(name, holder=holder, seconds=TICK_LEASE_SECONDS) is None:
+    fence = leases.claim(name, holder=holder, seconds=TICK_LEASE_SECONDS)
+    if fence is None:
         return
     try:
         portfolios = list(Portfolio.objects.filter(pk__in=portfolio_ids, archived_at__isnull=True).order_by("pk"))
         tick.run(portfolios, now=clock.now())
     finally:
-        leases.release(name, holder=holder)
+        leases.release(name, holder=holder, fence=fence)
 
 
 @shared_task
 def ring_sweep(**_: object) -> None:
     holder = heartbeats.process_name("worker")
-    if leases.claim("sweep", holder=holder, seconds=SWEEP_LEASE_SECONDS) is None:
+    fence = leases.claim("sweep", holder=holder, seconds=SWEEP_LEASE_SECONDS)
+    if fence is None:
         return
     try:
         sweep.run(now=clock.now())
     finally:
-        leases.release("sweep", holder=holder)
+        leases.release("sweep", holder=holder, fence=fence)
 
 
 def split(ids: Sequence[int], *, at_most: int) -> list[list[int]]:

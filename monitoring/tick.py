@@ -9,6 +9,9 @@ from datetime import datetime
 from time import perf_counter
 from typing import Any
 
+from django.db import OperationalError
+
+from brokers.database_locks import is_lock_failure
 from brokers.enums import FINAL_STATUSES
 from brokers.market_data import corporate_actions, prices
 from brokers.real_time import database_now
@@ -16,24 +19,44 @@ from monitoring.models import TickRun
 from portfolio import orders, positions, snapshots, trades
 from portfolio.models import OrderLeg, Portfolio
 
+MARKING = ("prices", "fresh", "mark")  # what snapshots stand on
+
 
 class Stages:
-    """Runs the steps of a pass one by one, timing each and keeping the error of one that fails."""
+    """
+    Runs the steps of a pass one by one, timing each and keeping the error of one that fails.
+
+    A step that only could not get a lock is run once more: every step may be repeated.
+    """
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, int] = {}
         self.errors: list[str] = []
+        self.failed: list[str] = []
 
     def run(self, name: str, step: Callable[[], Any], *, otherwise: Any) -> Any:
         """Return what the step returns, or `otherwise` when it raises."""
         started = perf_counter()
         try:
-            return step()
+            return self.run_once_more(step)
         except Exception as error:
+            self.failed.append(name)
             self.errors.append(f"{name}: {type(error).__name__}: {error}"[:300])
             return otherwise
         finally:
             self.milliseconds[name] = round((perf_counter() - started) * 1000)
+
+    def run_once_more(self, step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except OperationalError as error:
+            if not is_lock_failure(error):
+                raise
+        return step()
+
+    def skip(self, name: str, *, why: str) -> None:
+        """Leave a step out, and say so in the record."""
+        self.errors.append(f"{name}: {why}")
 
 
 def run(portfolios: Sequence[Portfolio], *, now: datetime) -> TickRun:
@@ -41,7 +64,8 @@ def run(portfolios: Sequence[Portfolio], *, now: datetime) -> TickRun:
     Take one pass over these portfolios and return its record.
 
     A failing step is recorded and the steps that do not need it still run; a portfolio that fails, or is still
-    catching up, keeps its own reason and its old marks while the others go on. Good is a pass without failure.
+    catching up, keeps its own reason and its old marks while the others go on. Without today's prices and marks
+    there are no snapshots. Good is a pass without failure.
     """
     record = TickRun.objects.create(started_at=database_now(), desk_time=now, portfolios=len(portfolios))
     stages = Stages()
@@ -52,7 +76,10 @@ def run(portfolios: Sequence[Portfolio], *, now: datetime) -> TickRun:
     found = stages.run("fresh", lambda: with_new_holdings(portfolios, found, now=now), otherwise=found)
     current = up_to_date(portfolios, now=now)
     unpriced = stages.run("mark", lambda: positions.mark(current, found, now=now), otherwise=[])
-    stages.run("snapshots", lambda: snapshots.take(current, now=now), otherwise=[])
+    if failed := [name for name in MARKING if name in stages.failed]:
+        stages.skip("snapshots", why=f"not taken, because {' and '.join(failed)} failed.")
+    else:
+        stages.run("snapshots", lambda: snapshots.take(current, now=now), otherwise=[])
     errors = stages.errors + [f"portfolio {key}: {text}" for key, text in synced.errors.items()]
     record.finished_at = database_now()
     record.fills, record.unpriced = synced.fills, unpriced

@@ -102,7 +102,7 @@ def book_split(book: BatchBook, portfolio: Portfolio, report: ActivityReport) ->
     for trade in trades:
         scale_leg(trade, instrument.pk, ratio_from=report.ratio_from, ratio_to=report.ratio_to)
     new = sum(lot.units.remaining for lot in lots)
-    book.move_position(portfolio, instrument, quantity=new - old, cost=0, realized=0)
+    book.split_position(portfolio, instrument, quantity=new - old)
     return split_postings(instrument_id=instrument.pk, cost=cost, old_quantity=old, new_quantity=new)
 
 
@@ -124,11 +124,9 @@ def book_cash_in_lieu(book: BatchBook, portfolio: Portfolio, report: ActivityRep
     instrument = book.instruments[report.symbol]
     fraction, amount = quantity_units(report.quantity or 0), money_units(report.amount)
     trades = holders(book, portfolio, instrument)
-    newest_first = sorted(
-        ((lot, trade) for trade in trades for lot in trade.lots[instrument.pk]),
-        key=lambda pair: (pair[0].opened_at, pair[0].pk or 0),
-        reverse=True,
-    )
+    # Trades and their lots stand in the order of their booking, which breaks ties the same way in a replay.
+    oldest_first = [(lot, trade) for trade in trades for lot in trade.lots[instrument.pk]]
+    newest_first = sorted(oldest_first, key=lambda pair: pair[0].opened_at)[::-1]
     releases = close_fifo([lot.units for lot, _ in newest_first], fraction)
     for release in releases:
         lot, trade = newest_first[release.index]

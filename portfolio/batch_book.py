@@ -9,10 +9,11 @@ from decimal import Decimal
 from django.db.models import BigIntegerField, ExpressionWrapper, F, QuerySet
 
 from brokers.batch_rows import insert_rows, insert_units, update_rows, update_units
+from brokers.market_data.listings import tradable
 from brokers.models import Instrument
 from brokers.money import money_units, money_value, quantity_units, quantity_value
 from portfolio.accounting.lots import LotUnits
-from portfolio.accounting.valuation import average_price
+from portfolio.accounting.valuation import average_price, market_value
 from portfolio.enums import POOLED_ORIGINS, TradeStatus
 from portfolio.models import Fill, Lot, Portfolio, Position, Trade, TradeLeg
 
@@ -46,6 +47,11 @@ class OpenTrade:
         return sum(lot.units.remaining for lot in self.lots[instrument_id])
 
     @property
+    def has_ended(self) -> bool:
+        """It held something once and holds nothing more."""
+        return bool(self.legs) and self.is_flat
+
+    @property
     def is_flat(self) -> bool:
         return all(lot.units.remaining == 0 for lots in self.lots.values() for lot in lots)
 
@@ -70,8 +76,7 @@ class BatchBook:
     @classmethod
     def load(cls, portfolios: Collection[Portfolio], symbols: Iterable[str]) -> "BatchBook":
         """Read what these portfolios hold, and the instruments that the reports name."""
-        named = Instrument.objects.filter(symbol__in=set(symbols), is_active=True)
-        book = cls(portfolios, named)
+        book = cls(portfolios, tradable(symbols).values())
         book.read_rows()
         return book
 
@@ -115,10 +120,11 @@ class BatchBook:
         return next((trade for trade in self.trades[portfolio_id] if trade.row.pk == trade_id), None)
 
     def pooled_trade(self, portfolio_id: int, symbol: str, origin: str) -> OpenTrade | None:
-        """The one open trade of a symbol for origins that pool, or None."""
+        """The one open trade of a symbol for origins that pool, or None; one that has ended is no more added to."""
         if origin not in POOLED_ORIGINS:
             return None
-        return next((t for t in self.trades[portfolio_id] if t.row.symbol == symbol and t.row.origin == origin), None)
+        named = (t for t in self.trades[portfolio_id] if t.row.symbol == symbol and t.row.origin == origin)
+        return next((trade for trade in named if not trade.has_ended), None)
 
     def leg(self, trade: OpenTrade, instrument: Instrument) -> TradeLeg:
         if instrument.pk not in trade.legs:
@@ -136,26 +142,52 @@ class BatchBook:
     def move_position(
         self, portfolio: Portfolio, instrument: Instrument, *, quantity: int, cost: int, realized: int
     ) -> None:
-        """Add signed quantity, cost and realized profit to a position."""
+        """
+        Add signed quantity, cost and realized profit to a position, and value it at the mark it has.
+
+        Cash changes in the same transaction: a value that stayed behind would show money twice, or not at all.
+        A holding that begins has no value until it is marked.
+        """
         row = self.position(portfolio, instrument)
+        was_flat = row.quantity == 0
         held, spent = quantity_units(row.quantity) + quantity, money_units(row.cost) + cost
         row.quantity, row.cost = quantity_value(held), money_value(spent)
         row.average_cost = money_value(average_price(cost=spent, quantity=held, multiplier=instrument.multiplier))
         row.realized_pnl += money_value(realized)
+        if was_flat:
+            row.mark, row.mark_reason = None, "Not marked yet."
+        self.value(row, held=held, cost=spent, multiplier=instrument.multiplier)
+        self.position_changed.add((portfolio.pk, instrument.pk))
+
+    def value(self, row: Position, *, held: int, cost: int, multiplier: int) -> None:
         if held == 0:
             row.mark_reason, row.market_value, row.unrealized_pnl = "", Decimal(0), Decimal(0)
+        elif row.mark is None:
+            row.market_value = row.unrealized_pnl = None
+        else:
+            worth = market_value(price=money_units(row.mark), quantity=held, multiplier=multiplier)
+            row.market_value, row.unrealized_pnl = money_value(worth), money_value(worth - cost)
+
+    def split_position(self, portfolio: Portfolio, instrument: Instrument, *, quantity: int) -> None:
+        """Add what a split adds; the value stays as it is until there is a mark on the new basis."""
+        row = self.position(portfolio, instrument)
+        held = quantity_units(row.quantity) + quantity
+        row.quantity = quantity_value(held)
+        row.average_cost = money_value(
+            average_price(cost=money_units(row.cost), quantity=held, multiplier=instrument.multiplier)
+        )
         self.position_changed.add((portfolio.pk, instrument.pk))
 
     def write(self) -> None:
-        """Insert what is new and update what changed, parents first."""
+        """Update what changed and insert what is new, parents first; a trade that ends makes room for its successor."""
         trades = [trade for group in self.trades.values() for trade in group]
+        changed = [trade for trade in trades if trade.is_changed and not trade.is_new]
+        update_rows([trade.row for trade in changed], TRADE_FIELDS)
         insert_rows([trade.row for trade in trades if trade.is_new])
         legs = [leg for trade in trades for leg in trade.legs.values()]
         insert_rows([leg for leg in legs if leg.pk is None])
         insert_rows(self.new_fills)
         self.write_lots(trades)
-        changed = [trade for trade in trades if trade.is_changed and not trade.is_new]
-        update_rows([trade.row for trade in changed], TRADE_FIELDS)
         update_rows([leg for t in changed for leg in t.legs.values()], LEG_FIELDS, guard=None)
         self.write_positions()
 
@@ -181,7 +213,7 @@ NEW_LOT_COLUMNS = (
     "user_id", "trade_leg_id", "portfolio_id", "instrument_id", "opening_fill_id", "opened_at", *LOT_COLUMNS
 )  # fmt: skip
 POSITION_FIELDS = (
-    "quantity", "cost", "average_cost", "realized_pnl", "mark_reason", "market_value", "unrealized_pnl"
+    "quantity", "cost", "average_cost", "realized_pnl", "mark", "mark_reason", "market_value", "unrealized_pnl"
 )  # fmt: skip
 
 

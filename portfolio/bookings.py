@@ -1,4 +1,4 @@
-"""A booking on its way into the ledger: balanced postings with a key, and their digest."""
+"""A booking on its way into the ledger: balanced postings with a key; digests of it and of fills."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,4 +41,19 @@ def digest_of(*, portfolio_id: int, kind: str, key: str, occurred_at: datetime, 
     ordered = sorted(lines, key=lambda line: (line[0], line[1] or 0, line[2], line[3] or 0))
     return journal.digest_of_plain(
         portfolio=portfolio_id, kind=str(kind), key=key, occurred_at=journal.plain(occurred_at), lines=ordered
+    )
+
+
+def fill_digest(fill: Fill) -> str:
+    """SHA-256 of what a fill states; its journal entry carries it, so an edited fill is found out."""
+    return journal.digest(
+        portfolio=fill.portfolio_id,
+        venue_fill_id=fill.venue_fill_id,
+        instrument=fill.instrument_id,
+        side=str(fill.side),
+        quantity=fill.quantity.normalize(),
+        price=fill.price.normalize(),
+        commission=fill.commission.normalize(),
+        fees=fill.fees.normalize(),
+        executed_at=fill.executed_at,
     )

@@ -4,17 +4,18 @@ Prove the books: every identity of a portfolio, and the first difference by name
 Read-only and set-wise: sums are taken in the database, compared here, for all portfolios asked about.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 
+from django.db import connection, transaction
 from django.db.models import Count, F, Q, Sum
 
 from brokers.money import money_units, quantity_units
-from portfolio import journal
-from portfolio.bookings import Line, digest_of
+from portfolio import journal, kept_figures
+from portfolio.bookings import Line, digest_of, fill_digest
 from portfolio.enums import LedgerAccount, TradeStatus
+from portfolio.findings import Difference, Findings, place
 from portfolio.models import (
     Fill,
     JournalEntry,
@@ -30,45 +31,41 @@ from portfolio.models import (
     TradeLeg,
 )
 
+__all__ = ["Difference", "Findings", "check", "check_chain", "one_view"]
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Two numbers that should be one: which identity, where, what each side says."""
-
-    identity: str
-    where: str
-    left: str
-    right: str
-
-    def __str__(self) -> str:
-        return f"{self.identity}: {self.where}: {self.left} is not {self.right}"
-
-
-@dataclass(slots=True)
-class Findings:
-    """What a check looked at and what it found; the books are clean when `differences` is empty."""
-
-    portfolios: int = 0
-    compared: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    differences: list[Difference] = field(default_factory=list)
-
-    def compare(self, identity: str, where: str, left: object, right: object) -> None:
-        self.compared[identity] += 1
-        if left != right:
-            self.differences.append(Difference(identity, where, str(left), str(right)))
-
-
 def check(portfolios: Collection[Portfolio]) -> Findings:
-    """Check every identity of these portfolios and the journal chains of their users."""
+    """
+    Check every identity of these portfolios and the journal chains of their users.
+
+    All is read as of one moment, so that a desk which goes on trading is not taken for a wrong one.
+    """
     found = Findings(portfolios=len(portfolios))
-    rows = Portfolio.objects.in_bulk([portfolio.pk for portfolio in portfolios])
-    for identity in IDENTITIES:
-        identity(rows, found)
-    for user_id in sorted({portfolio.user_id for portfolio in portfolios}):
-        check_chain(user_id, found)
+    with one_view():
+        rows = Portfolio.objects.in_bulk([portfolio.pk for portfolio in portfolios])
+        for identity in IDENTITIES:
+            identity(rows, found)
+        for user_id in sorted({portfolio.user_id for portfolio in portfolios}):
+            check_chain(user_id, found)
     return found
+
+
+@contextmanager
+def one_view() -> Iterator[None]:
+    """
+    Let all reads inside see the database as it is at the first of them.
+
+    Inside a transaction already open, its own isolation holds. SQLite's transactions shut out writers instead.
+    """
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
 
 
 def zero_sum(rows: dict[int, Portfolio], found: Findings) -> None:
@@ -144,6 +141,11 @@ def realized(rows: dict[int, Portfolio], found: Findings) -> None:
                 trades.get(key) or ZERO,
                 (booked.get(key) or ZERO) * sign,
             )
+        if account is LedgerAccount.REALIZED_PNL:
+            held = dict(Position.objects.filter(portfolio_id__in=rows).values_list("portfolio_id").annotate(Sum(name)))
+            for key, portfolio in rows.items():
+                where, booked_sum = place(portfolio), (booked.get(key) or ZERO) * sign
+                found.compare("realized_pnl of positions equals the ledger", where, held.get(key) or ZERO, booked_sum)
 
 
 def fills_and_bookings(rows: dict[int, Portfolio], found: Findings) -> None:
@@ -222,31 +224,43 @@ def snapshots_add_up(rows: dict[int, Portfolio], found: Findings) -> None:
 
 
 def journal_covers_books(rows: dict[int, Portfolio], found: Findings) -> None:
-    """Every booking stands in the journal with the digest of what it says now."""
-    written = {
-        (entry.portfolio_id, entry.data["booking"])
-        for entry in JournalEntry.objects.filter(portfolio_id__in=rows, data__has_key="booking").iterator()
-    }
-    for transaction, lines in bookings(rows):
+    """Every booking and every fill stands in the journal with the digest of what it says now."""
+    written, filled = written_digests(rows)
+    for row, lines in bookings(rows):
         expected = digest_of(
-            portfolio_id=transaction.portfolio_id,
-            kind=transaction.kind,
-            key=transaction.key,
-            occurred_at=transaction.occurred_at,
+            portfolio_id=row.portfolio_id,
+            kind=row.kind,
+            key=row.key,
+            occurred_at=row.occurred_at,
             lines=lines,
         )
-        found.compared["booking stands in the journal"] += 1
-        if (transaction.portfolio_id, expected) not in written:
-            found.differences.append(
-                Difference("booking stands in the journal", f"transaction {transaction.key}", "absent", "present")
-            )
+        is_there = (row.portfolio_id, expected) in written
+        stands(found, "booking stands in the journal", f"transaction {row.key}", is_there)
+    for fill in Fill.objects.filter(portfolio_id__in=rows).order_by("pk").iterator(chunk_size=1000):
+        is_there = (fill.portfolio_id, fill_digest(fill)) in filled
+        stands(found, "fill stands in the journal", f"fill {fill.venue_fill_id}", is_there)
+
+
+def stands(found: Findings, identity: str, where: str, is_there: bool) -> None:
+    found.compare(identity, where, "present" if is_there else "absent", "present")
+
+
+def written_digests(rows: dict[int, Portfolio]) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
+    """The digests of bookings and of fills that the journal keeps, each with its portfolio."""
+    booked, filled = set(), set()
+    entries = JournalEntry.objects.filter(portfolio_id__in=rows, data__has_key="booking")
+    for portfolio_id, data in entries.values_list("portfolio_id", "data").iterator():
+        booked.add((portfolio_id, data["booking"]))
+        if "digest" in data:
+            filled.add((portfolio_id, data["digest"]))
+    return booked, filled
 
 
 def bookings(rows: dict[int, Portfolio]) -> Iterable[tuple[LedgerTransaction, list[Line]]]:
     transactions = LedgerTransaction.objects.filter(portfolio_id__in=rows).order_by("pk")
-    for transaction in transactions.prefetch_related("postings").iterator(chunk_size=1000):
+    for row in transactions.prefetch_related("postings").iterator(chunk_size=1000):
         yield (
-            transaction,
+            row,
             [
                 (
                     line.account,
@@ -254,7 +268,7 @@ def bookings(rows: dict[int, Portfolio]) -> Iterable[tuple[LedgerTransaction, li
                     money_units(line.amount),
                     None if line.quantity is None else quantity_units(line.quantity),
                 )
-                for line in transaction.postings.all()
+                for line in row.postings.all()
             ],
         )
 
@@ -273,10 +287,6 @@ def check_chain(user_id: int | None, found: Findings) -> None:
     found.compare("journal head", who, left, (last.sequence, last.hash) if last else (0, journal.GENESIS))
 
 
-def place(portfolio: Portfolio) -> str:
-    return f"portfolio {portfolio.pk} ({portfolio.name})"
-
-
 IDENTITIES: tuple[Callable[[dict[int, Portfolio], Findings], None], ...] = (
     zero_sum,
     cash_and_receivable,
@@ -287,4 +297,8 @@ IDENTITIES: tuple[Callable[[dict[int, Portfolio], Findings], None], ...] = (
     trades_against_lots,
     snapshots_add_up,
     journal_covers_books,
+    kept_figures.marks,
+    kept_figures.average_prices,
+    kept_figures.open_trades,
+    kept_figures.peaks,
 )

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from brokers.batch_rows import keys_of_pairs
-from brokers.enums import FINAL_STATUSES, Side
+from brokers.enums import FINAL_STATUSES, OrderType, Side
 from brokers.messages import ActivityReport, FillReport, VenueReports
 from brokers.models import Instrument
 from brokers.money import money_units, money_value, notional_cents, quantity_units
@@ -20,9 +20,9 @@ from portfolio.accounting.lots import close_fifo
 from portfolio.accounting.postings import fill_postings
 from portfolio.activities import book_activity
 from portfolio.batch_book import BatchBook, OpenTrade
-from portfolio.bookings import Booking
+from portfolio.bookings import Booking, fill_digest
 from portfolio.enums import CloseReason, Direction, LedgerKind, OrderRole, Origin, TradeStatus
-from portfolio.journal import Fact, digest
+from portfolio.journal import Fact
 from portfolio.models import Fill, LedgerTransaction, Order, Portfolio, Trade
 from portfolio.trade_results import add_to_leg, close_trade
 
@@ -161,7 +161,7 @@ def book_quantities(booked: Booked, trade: OpenTrade, fill: Fill, order: Order |
     opened_cost = total - signed_notional(price, closing, multiplier) if closing != signed else 0
     book.leg(trade, instrument)
     released = release_lots(trade, instrument.pk, closing)
-    if opened_cost:
+    if closing != signed:
         book.add_lot(trade, fill, quantity=signed - closing, cost=opened_cost, multiplier=multiplier)
     add_to_leg(trade, instrument.pk, opened=signed - closing, closed=closing, price=price)
     realized = -(total - opened_cost) - released
@@ -256,8 +256,7 @@ def new_trade(
 def fill_row(
     portfolio: Portfolio, instrument: Instrument, trade: Trade, report: FillReport, order: Order | None
 ) -> Fill:
-    expected = order.expected_price if order is not None else None
-    expected = report.expected_price if expected is None else expected
+    expected = expected_price(report, order)
     sign = report.side.sign
     return Fill(
         user_id=portfolio.user_id,
@@ -278,19 +277,13 @@ def fill_row(
     )
 
 
-def fill_digest(fill: Fill) -> str:
-    """SHA-256 of what a fill states; its journal entry carries it, so an edited fill is found out."""
-    return digest(
-        portfolio=fill.portfolio_id,
-        venue_fill_id=fill.venue_fill_id,
-        instrument=fill.instrument_id,
-        side=str(fill.side),
-        quantity=fill.quantity.normalize(),
-        price=fill.price.normalize(),
-        commission=fill.commission.normalize(),
-        fees=fill.fees.normalize(),
-        executed_at=fill.executed_at,
-    )
+def expected_price(report: FillReport, order: Order | None) -> Decimal | None:
+    """What slippage is measured from: the stop now in force, the price when the order was placed, or the venue's."""
+    if order is None:
+        return report.expected_price
+    if order.order_type in (OrderType.STOP, OrderType.STOP_LIMIT):
+        return order.stop_price
+    return report.expected_price if order.expected_price is None else order.expected_price
 
 
 def note_on_order(order: Order, fill: Fill, trade: Trade) -> None:
@@ -344,11 +337,7 @@ def close_flat_trades(booked: Booked, orders: Mapping[OrderKey, Order], *, now: 
     """Close trades that hold nothing more and have no live order; a live sibling keeps them open."""
     book = booked.book
     assert book is not None
-    touched = {id(trade): trade for group in book.trades.values() for trade in group if trade.is_changed}
-    for order in orders.values():
-        if order.trade_id and order.is_final and (trade := book.trade(order.trade_id, order.portfolio_id)):
-            touched[id(trade)] = trade
-    flat = [trade for trade in touched.values() if trade.is_flat and trade.legs]
+    flat = [trade for group in book.trades.values() for trade in group if trade.has_ended]
     busy = live_siblings([trade.row.pk for trade in flat if trade.row.pk], orders) | live_keys_in_hand(orders)
     busy_new = live_in_hand(orders)
     last_fills = {id(fill.trade): fill for fill in book.new_fills} if flat else {}

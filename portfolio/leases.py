@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import F
 
 from brokers.real_time import database_now
@@ -10,19 +11,22 @@ from portfolio.models import Lease
 
 def claim(name: str, *, holder: str, seconds: float) -> int | None:
     """
-    Take the lease when it is free or expired and return its fence, or None when somebody else holds it.
+    Take the lease when it is free or expired and return its fence, or None while it is held.
 
-    The holder itself may claim again at any time, which renews it.
+    Nobody is let in twice, whatever the name: two threads of one process are called the same.
     """
     now = database_now()
     Lease.objects.bulk_create([Lease(name=name, holder="", until=now - timedelta(days=1))], ignore_conflicts=True)
     until = now + timedelta(seconds=seconds)
-    free = Lease.objects.filter(name=name, until__lt=now) | Lease.objects.filter(name=name, holder=holder)
-    if not free.update(holder=holder, until=until, fence=F("fence") + 1):
-        return None
-    return Lease.objects.values_list("fence", flat=True).get(name=name)
+    with transaction.atomic():
+        row = Lease.objects.select_for_update().get(name=name)
+        free = Lease.objects.filter(name=name, until__lt=now, fence=row.fence)
+        if not free.update(holder=holder, until=until, fence=F("fence") + 1):
+            return None
+    return row.fence + 1
 
 
-def release(name: str, *, holder: str) -> None:
-    """Give the lease back; a holder that lost it changes nothing."""
-    Lease.objects.filter(name=name, holder=holder).update(until=database_now() - timedelta(seconds=1))
+def release(name: str, *, holder: str, fence: int) -> None:
+    """Give back the lease that `claim` returned this fence for; who lost it meanwhile changes nothing."""
+    held = Lease.objects.filter(name=name, holder=holder, fence=fence)
+    held.update(until=database_now() - timedelta(seconds=1))

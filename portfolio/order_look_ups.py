@@ -8,27 +8,37 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from brokers import registry
 from brokers.batch_rows import update_rows
 from brokers.enums import OrderStatus
 from brokers.errors import BrokerError
 from brokers.real_time import database_now
-from portfolio import journal, orders
-from portfolio.enums import OrderRole, TradingState
+from portfolio import journal
 from portfolio.journal import Fact
-from portfolio.models import Order, OrderLeg
-from portfolio.order_intents import new_order
+from portfolio.models import Order
 from portfolio.order_reports import (
+    ABSENCES,
     LOOK_UP_SECONDS,
     STATUS_FIELDS,
     status_fact,
     take_absence,
     take_unknown,
 )
+from portfolio.order_sync import account_key, sync
+from portfolio.order_wire import (
+    DEADLINE_SECONDS,
+    WORKING,
+    cancel_wished,
+    is_as_read,
+    is_wanted,
+    locked_order,
+    send_again,
+    write_answers,
+)
 
 ROWS_A_PASS = 500
-WANTED_FOR = timedelta(minutes=5)
 PROOF_LOOK_UPS = 3
 PROOF_AFTER = timedelta(seconds=120)
 
@@ -41,6 +51,8 @@ def settle_overdue(*, now: datetime) -> list[str]:
         (rows.filter(status=OrderStatus.SUBMITTED, deadline__lt=real_now)[:ROWS_A_PASS], settle_submitted),
         (rows.filter(status=OrderStatus.UNKNOWN, next_look_up_at__lte=real_now)[:ROWS_A_PASS], look_up),
         (rows.filter(status=OrderStatus.PENDING_CANCEL, deadline__lt=real_now)[:ROWS_A_PASS], chase_cancel),
+        (rows.filter(status__in=WORKING, cancel_wanted_at__isnull=False)[:ROWS_A_PASS], keep_wish),
+        (found_late(real_now)[:ROWS_A_PASS], cancel_late_find),
     )
     errors = []
     for found, step in steps:
@@ -76,15 +88,16 @@ def settle_submitted(order: Order, *, now: datetime, real_now: datetime) -> None
 
 def look_up(order: Order, *, now: datetime, real_now: datetime) -> None:
     """Ask the venue by client order id; absence is proof only where the venue refuses a repeated id."""
-    broker = registry.adapter(orders.account_key(order.portfolio), now=now)
+    broker = registry.adapter(account_key(order.portfolio), now=now)
     try:
         report = broker.order(client_order_id=order.client_order_id)
     except BrokerError as error:
         postpone(order, str(error), real_now=real_now)
         return
     if report is not None:
-        orders.write_answers({order.pk: report}, now=now)
-        orders.sync([order.portfolio], now=now)
+        write_answers({order.pk: report}, now=now)
+        cancel_wished([order.pk], now=now)
+        sync([order.portfolio], now=now)
     elif not broker.capabilities.dedupes_client_id:
         without_proof(order, now=now, real_now=real_now)
     elif is_wanted(order, real_now=real_now):
@@ -92,32 +105,6 @@ def look_up(order: Order, *, now: datetime, real_now: datetime) -> None:
     else:
         text = "The venue does not know it, and it is not wanted any more; nothing was traded."
         give_up(order, code="ABSENT_AT_VENUE", text=text, now=now)
-
-
-def is_wanted(order: Order, *, real_now: datetime) -> bool:
-    """Still meant by whoever placed it: recent, and its portfolio takes such orders."""
-    portfolio = order.portfolio
-    if portfolio.archived_at is not None or real_now - order.created_at > WANTED_FOR:
-        return False
-    if portfolio.trading_state == TradingState.ACTIVE:
-        return True
-    return portfolio.trading_state == TradingState.REDUCING and order.role != OrderRole.ENTRY
-
-
-def send_again(order: Order, *, now: datetime) -> None:
-    """Send with the same client order id and attempt; the venue knows a repeat."""
-    leg = OrderLeg.objects.select_related("instrument").get(order=order)
-    with transaction.atomic():
-        row = locked_order(order)
-        if not is_as_read(row, order):
-            return
-        row.sent_at = database_now()
-        row.deadline = row.sent_at + timedelta(seconds=orders.DEADLINE_SECONDS)
-        row.next_look_up_at = row.deadline if row.status == OrderStatus.UNKNOWN else None
-        update_rows([row], ["sent_at", "deadline", "next_look_up_at"])
-    answers = orders.ask_venue(order.portfolio, [new_order(row, leg, leg.instrument.symbol)], now=now)
-    orders.write_answers({order.pk: answers[0]}, now=now)
-    orders.sync([order.portfolio], now=now)
 
 
 def give_up(order: Order, *, code: str, text: str, now: datetime) -> None:
@@ -153,31 +140,34 @@ def postpone(order: Order, why: str, *, real_now: datetime) -> None:
 
 def chase_cancel(order: Order, *, now: datetime, real_now: datetime) -> None:
     """A cancel without an answer: read the order, and cancel again when it still works."""
-    broker = registry.adapter(orders.account_key(order.portfolio), now=now)
+    broker = registry.adapter(account_key(order.portfolio), now=now)
     report = broker.order(client_order_id=order.client_order_id)
     if report is not None and not report.status.is_final:
         report = broker.cancel(report.venue_order_id)
     if report is not None:
-        orders.write_answers({order.pk: report}, now=now)
-        orders.sync([order.portfolio], now=now)
+        write_answers({order.pk: report}, now=now)
+        sync([order.portfolio], now=now)
     Order.objects.filter(pk=order.pk, status=OrderStatus.PENDING_CANCEL).update(
-        deadline=real_now + timedelta(seconds=orders.DEADLINE_SECONDS)
+        deadline=real_now + timedelta(seconds=DEADLINE_SECONDS)
     )
 
 
-def locked_order(order: Order) -> Order:
-    """Lock the portfolio, then read the order afresh."""
-    orders.locked([order.portfolio_id])
-    return Order.objects.select_related("portfolio").get(pk=order.pk)
+def keep_wish(order: Order, *, now: datetime, real_now: datetime) -> None:
+    """A cancel asked for while nobody knew whether the order had arrived: now it works, so cancel it."""
+    cancel_wished([order.pk], now=now)
 
 
-def is_as_read(row: Order, order: Order) -> bool:
-    """
-    True while nobody settled or sent the order since it was read as `order`.
+def found_late(real_now: datetime) -> QuerySet[Order]:
+    """Orders that were given up as absent and work at the venue all the same."""
+    given_up = Order.objects.select_related("portfolio").filter(status=OrderStatus.REJECTED, reason_code__in=ABSENCES)
+    return given_up.filter(next_look_up_at__lte=real_now).exclude(venue_order_id="").order_by("pk")
 
-    Another sweep may be sending it just now: what was seen before that proves nothing, and one sending is enough.
-    """
-    return row.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN) and row.sent_at == order.sent_at
+
+def cancel_late_find(order: Order, *, now: datetime, real_now: datetime) -> None:
+    """Cancel at the venue what the desk had given up; what it filled meanwhile is booked."""
+    report = registry.adapter(account_key(order.portfolio), now=now).cancel(order.venue_order_id)
+    write_answers({order.pk: report}, now=now)
+    sync([order.portfolio], now=now)
 
 
 def save(order: Order, fact: Fact) -> None:

@@ -15,7 +15,7 @@ from portfolio.enums import OrderRole, Origin
 from portfolio.models import Order, OrderLeg, Trade
 from portfolio.order_intents import OrderIntent, client_order_id
 from portfolio.risk import limits as risk
-from portfolio.standing import OpenHolding, Standing, estimated_price, sector_of
+from portfolio.standing import OpenHolding, Standing, add_accepted, estimated_price, sector_of
 
 MONEY_FIELDS = ("limit_price", "stop_price", "trail_amount", "trail_percent", "notional")
 
@@ -58,7 +58,8 @@ def plan(
     """
     Return the orders of one wish; when anything refuses it, one order that carries all the refusals.
 
-    A sell by hand of more than the oldest trade holds becomes one order a trade, oldest first.
+    A sell by hand of more than the oldest trade holds becomes one order a trade, oldest first. What is
+    accepted is added to `standing`: the next wish of the same request is judged with it.
     """
     unfit = shape_refusals(intent, instrument)
     if unfit or instrument is None:
@@ -68,7 +69,11 @@ def plan(
     refused = (*slices.refusals, *risk.check(proposal, standing.limits))
     parts = slices.parts[:1] if refused else slices.parts
     notes = risk.warnings(proposal, standing.limits)
-    return [planned(intent, part, instrument, price, refused, notes, now=now) for part in parts]
+    result = [planned(intent, part, instrument, price, refused, notes, now=now) for part in parts]
+    for item in result:
+        if not item.refusals and item.leg is not None:
+            add_accepted(standing, item.order, item.leg)
+    return result
 
 
 def shape_refusals(intent: OrderIntent, instrument: Instrument | None) -> tuple[Refusal, ...]:
@@ -119,9 +124,11 @@ def slices_of(intent: OrderIntent, instrument: Instrument, standing: Standing) -
 
 def exits_of(intent: OrderIntent, instrument: Instrument, own: Sequence[OpenHolding]) -> Slices:
     """Spread a closing quantity over this origin's trades, oldest first, without those already offered."""
+    if intent.quantity is None:
+        return Slices([Slice(OrderRole.EXIT, None, own[0].trade)], (quantity_needed(),))
     free = [holding for holding in own if holding.live_exit is None]
     offered = [holding for holding in own if holding.live_exit is not None]
-    left, parts = intent.quantity or Decimal(0), []
+    left, parts = intent.quantity, []
     for holding in free:
         taken = min(left, abs(holding.quantity))
         if taken > 0:
@@ -134,30 +141,50 @@ def exits_of(intent: OrderIntent, instrument: Instrument, own: Sequence[OpenHold
 
 
 def exit_of_trade(intent: OrderIntent, instrument: Instrument, standing: Standing) -> Slices:
-    """The exit of one named trade: of what it still holds, once."""
+    """The exit of one named trade: of what it still holds, once. A trade of elsewhere is none of ours."""
     assert intent.trade is not None
-    trade = intent.trade
-    part = Slice(OrderRole.EXIT, intent.quantity, trade)
-    mine = next((h for h in standing.holdings[instrument.pk] if h.trade.pk == trade.pk), None)
-    if mine is None:
+    is_ours = intent.trade.portfolio_id == standing.portfolio.pk
+    part = Slice(OrderRole.EXIT, intent.quantity, intent.trade if is_ours else None)
+    mine = next((h for h in standing.holdings[instrument.pk] if h.trade.pk == intent.trade.pk), None)
+    if mine is None or not is_ours:
         gone = Refusal("TRADE_NOT_OPEN", f"This trade holds no {instrument.symbol} any more; nothing was sent.")
         return Slices([part], (gone,))
-    if mine.live_exit is not None:
-        busy = Refusal(
-            "EXIT_WORKING",
-            f"Order {mine.live_exit.pk} already offers this trade; cancel it first, or let it work.",
+    refused = exit_refusal(intent, instrument, mine)
+    return Slices([part], () if refused is None else (refused,))
+
+
+def exit_refusal(intent: OrderIntent, instrument: Instrument, mine: OpenHolding) -> Refusal | None:
+    """Why this order is no exit of that holding, if it is none."""
+    if (mine.quantity > 0) is (intent.side is Side.BUY):
+        return Refusal(
+            "EXIT_WRONG_SIDE",
+            f"This trade holds {plain(mine.quantity)} {instrument.symbol}: a {intent.side.lower()} order would add "
+            "to it, not close it.",
+            intent.side.value,
         )
-        return Slices([part], (busy,))
-    if (intent.quantity or 0) > abs(mine.quantity):
-        more = Refusal(
+    if mine.live_exit is not None:
+        name = named(mine.live_exit)
+        return Refusal("EXIT_WORKING", f"{name[0].upper()}{name[1:]} already offers this trade; cancel it first.")
+    if intent.quantity is None:
+        return quantity_needed()
+    if intent.quantity > abs(mine.quantity):
+        return Refusal(
             "QUANTITY_EXCEEDS_HOLDING",
             f"This trade holds {plain(abs(mine.quantity))} {instrument.symbol}; "
             f"{plain(intent.quantity)} cannot be closed.",
             plain(intent.quantity),
             plain(abs(mine.quantity)),
         )
-        return Slices([part], (more,))
-    return Slices([part])
+    return None
+
+
+def quantity_needed() -> Refusal:
+    return Refusal("QUANTITY_OR_NOTIONAL", "What closes a trade is a quantity: an amount of money cannot be closed.")
+
+
+def named(order: Order) -> str:
+    """An order in a sentence; one of the same request has no number yet."""
+    return "another order of this request" if order.pk is None else f"order {order.pk}"
 
 
 def opposite_refusal(instrument: Instrument, holdings: Sequence[OpenHolding]) -> Refusal:
@@ -176,10 +203,10 @@ def too_much_refusal(
 ) -> Refusal:
     available = sum((abs(holding.quantity) for holding in free), Decimal(0))
     if offered:
-        orders = ", ".join(str(holding.live_exit.pk) for holding in offered if holding.live_exit)
+        orders = ", ".join(dict.fromkeys(named(holding.live_exit) for holding in offered if holding.live_exit))
         return Refusal(
             "EXIT_WORKING",
-            f"Only {plain(available)} {instrument.symbol} are free: order {orders} already offers the rest. "
+            f"Only {plain(available)} {instrument.symbol} are free: {orders} already offers the rest. "
             "Cancel it first, or ask for less.",
             plain(intent.quantity),
             plain(available),
@@ -214,7 +241,7 @@ def proposal_for(
         sector=sector_of(instrument),
         is_closing=all(part.role is not OrderRole.ENTRY for part in slices.parts),
         is_guard=intent.origin is Origin.GUARD,
-        value=None if price is None and estimate is None else value,
+        value=None if estimate is None else value,
         equity=standing.equity,
         put_in=standing.put_in,
         symbol_value=standing.symbol_values[instrument.pk],
@@ -226,9 +253,10 @@ def proposal_for(
 
 
 def judged_price(intent: OrderIntent, price: Price | None) -> Decimal | None:
-    """The price an order is judged at: its own limit or stop where it has one, else the far side now."""
+    """The price an order is judged at, by its own levels and the far side now."""
     return estimated_price(
         order_type=intent.order_type,
+        side=intent.side,
         limit_price=intent.limit_price,
         stop_price=intent.stop_price,
         market_price=market_side(intent.side, price),
@@ -276,6 +304,7 @@ def planned(
         reason_code=refused[0].code if refused else "",
         reason_text=" ".join(refusal.message for refusal in refused)[:1000],
         expected_price=expected_price(intent, price),
+        judged_price=storable_price(judged_price(intent, price)),
         submitted_at=now,
         final_at=now if refused else None,
         **{name: getattr(intent, name) for name in MONEY_FIELDS},
@@ -305,6 +334,10 @@ def expected_price(intent: OrderIntent, price: Price | None) -> Decimal | None:
     if intent.order_type is OrderType.TRAILING_STOP:
         return None
     return None if price is None else price.value
+
+
+def storable_price(price: Decimal | None) -> Decimal | None:
+    return None if price is None or number_refusals("Price", price, money_units) else price
 
 
 def keep_storable(order: Order) -> None:

@@ -1,20 +1,24 @@
 """Write what a venue said onto order rows: which status follows, and the fact that records it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from brokers.enums import OrderStatus
 from brokers.errors import BrokerUnavailable, OrderRejected
 from brokers.messages import OrderReport
+from brokers.real_time import database_now
 from portfolio import order_states
 from portfolio.journal import Fact
 from portfolio.models import Order
 
 STATUS_FIELDS = (
     "status", "venue_status", "venue_order_id", "reason_code", "reason_text", "warnings", "waiting_for",
-    "quantity", "limit_price", "stop_price", "filled_quantity", "average_fill_price", "trade", "final_at",
+    "quantity", "limit_price", "stop_price", "trail_amount", "filled_quantity", "average_fill_price", "trade", "final_at",
     "venue_updated_at", "sent_at", "deadline", "look_ups", "next_look_up_at",
 )  # fmt: skip
+# With these the desk gave an order up as never arrived; should it show up all the same, it is canceled.
+ABSENCES = ("ABSENT_AT_VENUE", "NEVER_SENT")
 LOOK_UP_SECONDS = (0, 2, 5, 10, 20, 40, 80)
 
 
@@ -27,6 +31,8 @@ def take_report(order: Order, report: OrderReport) -> tuple[bool, Fact | None]:
     """
     if order.venue_updated_at is not None and report.updated_at < order.venue_updated_at:
         return False, None
+    if order.status == OrderStatus.REJECTED and order.reason_code in ABSENCES:
+        return take_late_find(order, report)
     before = snapshot(order)
     is_canceling = order.status == OrderStatus.PENDING_CANCEL and not report.status.is_final
     may_follow = order_states.may_follow(OrderStatus(order.status), report.status)
@@ -49,6 +55,23 @@ def take_report(order: Order, report: OrderReport) -> tuple[bool, Fact | None]:
         order.reason_code, order.reason_text = report.reason_code[:40], report.reason[:1000]
         order.final_at = report.updated_at if report.status.is_final else None
     fact = status_fact(order, at=report.updated_at, actor="venue") if moved else None
+    return snapshot(order) != before, fact
+
+
+def take_late_find(order: Order, report: OrderReport) -> tuple[bool, Fact | None]:
+    """
+    An order given up as absent shows up: it stays REJECTED, and while it works there the sweep cancels it.
+
+    `next_look_up_at` says that there is something to cancel. `order.found_late` is recorded once.
+    """
+    before, is_first = snapshot(order), not order.venue_order_id
+    order.venue_order_id, order.venue_status = report.venue_order_id, report.raw_status[:40]
+    order.venue_updated_at = report.updated_at
+    if report.status.is_final:
+        order.next_look_up_at = None
+    elif order.next_look_up_at is None:
+        order.next_look_up_at = database_now()
+    fact = order_fact("order.found_late", order, at=report.updated_at, actor="venue") if is_first else None
     return snapshot(order) != before, fact
 
 
@@ -93,13 +116,18 @@ def status_fact(order: Order, *, at: datetime, actor: str) -> Fact:
     }
     if order.reason_code:
         data |= {"reason": order.reason_code, "text": order.reason_text}
+    return order_fact(f"order.{order.status.lower()}", order, at=at, actor=actor, data=data)
+
+
+def order_fact(name: str, order: Order, *, at: datetime, actor: str, data: Mapping[str, object] | None = None) -> Fact:
+    """A fact about an order, caused by its start."""
     return Fact(
-        name=f"order.{order.status.lower()}",
+        name=name,
         subject=f"order:{order.pk}",
         user_id=order.user_id,
         portfolio_id=order.portfolio_id,
         at=at,
         actor=actor,
         cause=order.journal_sequence,
-        data=data,
+        data=data or {},
     )

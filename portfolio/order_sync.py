@@ -20,6 +20,7 @@ from portfolio.order_reports import STATUS_FIELDS, take_report
 
 BATCH_PORTFOLIOS = 200
 OVERLAP = timedelta(minutes=10)
+CATCHING_UP = "Catching up with the market"
 # Each fill is a fact of its own; these statuses follow from them.
 TOLD_BY_FILLS = (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
 
@@ -31,14 +32,12 @@ class Synced:
     fills: int = 0
     orders_changed: int = 0
     closed: list[Trade] = field(default_factory=list)
-    ended_exits: list[Order] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
 
     def add(self, other: "Synced") -> None:
         self.fills += other.fills
         self.orders_changed += other.orders_changed
         self.closed += other.closed
-        self.ended_exits += other.ended_exits
         self.errors |= other.errors
 
 
@@ -50,16 +49,32 @@ def sync(portfolios: Collection[Portfolio], *, now: datetime) -> Synced:
     fault keeps its error in `sync_error` while the others go on.
     """
     result = Synced()
-    ordered = sorted(portfolios, key=lambda portfolio: portfolio.pk)
-    for start in range(0, len(ordered), BATCH_PORTFOLIOS):
-        batch = ordered[start : start + BATCH_PORTFOLIOS]
-        reports = collect(batch, now=now)
-        try:
-            result.add(book_batch(reports, now=now))
-        except Exception:
-            for key, report in reports.items():
-                result.add(book_alone(key, report, now=now))
+    for batch in batches(portfolios):
+        result.add(sync_batch(batch, now=now))
     return result
+
+
+def batches(portfolios: Collection[Portfolio]) -> list[list[Portfolio]]:
+    """Two hundred at a time; one that failed last time goes alone, so that it costs nobody else anything."""
+    ordered = sorted(portfolios, key=lambda portfolio: portfolio.pk)
+    troubled = [row for row in ordered if row.sync_error and not row.sync_error.startswith(CATCHING_UP)]
+    sound = [row for row in ordered if row not in troubled]
+    sizes = range(0, len(sound), BATCH_PORTFOLIOS)
+    return [sound[start : start + BATCH_PORTFOLIOS] for start in sizes] + [[row] for row in troubled]
+
+
+def sync_batch(batch: Sequence[Portfolio], *, now: datetime) -> Synced:
+    try:
+        return book_batch(collect(batch, now=now), now=now)
+    except Exception as error:
+        if len(batch) > 1:
+            result = Synced()
+            for portfolio in batch:
+                result.add(sync_batch([portfolio], now=now))
+            return result
+        text = f"{type(error).__name__}: {error}"[:400]
+        Portfolio.objects.filter(pk=batch[0].pk).update(sync_error=text)
+        return Synced(errors={batch[0].pk: text})
 
 
 def collect(portfolios: Sequence[Portfolio], *, now: datetime) -> dict[int, VenueReports]:
@@ -71,15 +86,6 @@ def collect(portfolios: Sequence[Portfolio], *, now: datetime) -> dict[int, Venu
     return {portfolio.pk: answer for portfolio, answer in zip(portfolios, answers, strict=True)}
 
 
-def book_alone(portfolio_id: int, report: VenueReports, *, now: datetime) -> Synced:
-    try:
-        return book_batch({portfolio_id: report}, now=now)
-    except Exception as error:
-        text = f"{type(error).__name__}: {error}"[:400]
-        Portfolio.objects.filter(pk=portfolio_id).update(sync_error=text)
-        return Synced(errors={portfolio_id: text})
-
-
 def book_batch(reports: Mapping[int, VenueReports], *, now: datetime) -> Synced:
     """Book one batch in one transaction: fills through the door, statuses, cash, cursors, journal."""
     good = {key: report for key, report in reports.items() if not report.error}
@@ -88,12 +94,12 @@ def book_batch(reports: Mapping[int, VenueReports], *, now: datetime) -> Synced:
         portfolios = locked(reports)
         cash_before = {key: money_of(row) for key, row in portfolios.items()}
         orders = orders_in(good)
+        adjusted = take_terms(good, orders)
         booked = fills.book(portfolios, good, orders)
         facts, changed = take_reports(good, orders)
         fills.settle(booked, orders, now=now)
-        touched = {id(order): order for order in changed} | {
-            id(fill.order): fill.order for fill in booked.fills if fill.order is not None
-        }
+        filled = [fill.order for fill in booked.fills if fill.order is not None]
+        touched = {id(order): order for order in (*adjusted, *changed, *filled)}
         update_rows(list(touched.values()), STATUS_FIELDS)
         update_rows(
             [row for key, row in portfolios.items() if money_of(row) != cash_before[key]],
@@ -102,7 +108,6 @@ def book_batch(reports: Mapping[int, VenueReports], *, now: datetime) -> Synced:
         move_cursors(reports, now=now)
         journal.record(booked.facts + facts)
     result.fills, result.orders_changed, result.closed = len(booked.fills), len(touched), booked.closed
-    result.ended_exits = [o for o in changed if o.trade_id and o.is_final and o.status != OrderStatus.FILLED]
     mark_filled(booked, portfolios, now=now)
     return result
 
@@ -117,6 +122,32 @@ def orders_in(reports: Mapping[int, VenueReports]) -> dict[tuple[int, str], Orde
     keys = keys_of_pairs(Order, ("portfolio", "client_order_id"), sorted(named))
     rows = Order.objects.filter(pk__in=list(keys.values())).order_by("pk") if keys else ()
     return {(row.portfolio_id, row.client_order_id): row for row in rows}
+
+
+def take_terms(reports: Mapping[int, VenueReports], orders: Mapping[tuple[int, str], Order]) -> list[Order]:
+    """
+    Copy quantity and prices now in force onto the orders, before their fills are booked; return those changed.
+
+    A split that happened since the last look changed them, and the fills after it are counted in the new ones.
+    """
+    changed = []
+    for key, report in reports.items():
+        for item in report.orders:
+            order = orders.get((key, item.client_order_id))
+            if order is None or order.is_final:
+                continue
+            before = terms(order)
+            if item.quantity is not None and item.quantity >= order.filled_quantity:
+                order.quantity = item.quantity
+            order.limit_price = item.limit_price or order.limit_price
+            order.stop_price = item.stop_price or order.stop_price
+            order.trail_amount = item.trail_amount or order.trail_amount
+            changed += [order] if terms(order) != before else []
+    return changed
+
+
+def terms(order: Order) -> tuple[Decimal | None, ...]:
+    return order.quantity, order.limit_price, order.stop_price, order.trail_amount
 
 
 def take_reports(
@@ -146,7 +177,7 @@ def move_cursors(reports: Mapping[int, VenueReports], *, now: datetime) -> None:
     for until, keys in by_time.items():
         rows = Portfolio.objects.filter(pk__in=keys)
         rows.filter(synced_until__lt=until).update(synced_until=until)
-        behind = "" if until >= now else f"Catching up with the market: booked until {until:%Y-%m-%d %H:%M} UTC."
+        behind = "" if until >= now else f"{CATCHING_UP}: booked until {until:%Y-%m-%d %H:%M} UTC."
         rows.exclude(sync_error=behind).update(sync_error=behind)
 
 

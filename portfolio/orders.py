@@ -1,5 +1,5 @@
 """
-Submit, preview, cancel and sync orders.
+Submit and preview orders; cancel and sync are verbs of this module too.
 
 Row before wire: an order is committed before anything is sent, and no broker is called inside a transaction.
 """
@@ -14,33 +14,18 @@ from django.db import transaction
 
 from brokers import registry
 from brokers.batch_rows import insert_rows, update_rows
-from brokers.enums import FINAL_STATUSES, OrderStatus
-from brokers.errors import (
-    BrokerError,
-    BrokerUnavailable,
-    OrderRejected,
-    OutcomeUnknown,
-    Refusal,
-)
+from brokers.enums import OrderStatus
+from brokers.errors import Refusal
 from brokers.market_data import prices
-from brokers.messages import OrderReport
 from brokers.models import Instrument
 from brokers.real_time import database_now
 from portfolio import journal, standing
 from portfolio.journal import Fact
-from portfolio.models import Order, Portfolio
+from portfolio.models import Order
 from portfolio.order_intents import OrderIntent, new_order
 from portfolio.order_planning import Planned, judged_price, merged_notes, plan, prices_by_symbol
-from portfolio.order_reports import (
-    STATUS_FIELDS,
-    status_fact,
-    take_absence,
-    take_refusal,
-    take_report,
-    take_unavailable,
-    take_unknown,
-)
-from portfolio.order_sync import Synced, account_key, held_back, locked, sync
+from portfolio.order_sync import Synced, account_key, locked, sync
+from portfolio.order_wire import DEADLINE_SECONDS, cancel, claim_cancel, send, send_again, write_answers
 
 __all__ = [
     "Estimate",
@@ -49,13 +34,17 @@ __all__ = [
     "Synced",
     "account_key",
     "cancel",
+    "claim_cancel",
+    "exit_refusals",
     "locked",
     "preview",
     "submit",
     "sync",
+    "write_answers",
 ]
 
-DEADLINE_SECONDS = 30
+# What an exit meets only until the working orders of its trade are canceled, which a close does first.
+GONE_WITH_THE_WORKING = frozenset({"EXIT_WORKING", "QUANTITY_HELD", "WASH_TRADE"})
 
 
 class IntentChanged(ValueError):
@@ -83,12 +72,17 @@ def submit(intents: Sequence[OrderIntent], *, now: datetime) -> list[Order]:
     """
     Send orders to their portfolios' venues and return each as far as it got.
 
-    Repeating the call with the same intents returns the existing orders. One that limits refuse comes back
-    DENIED with all its codes, one that the venue refuses REJECTED with its text, one whose answer is missing
-    UNKNOWN, which sync settles. None stops the others. Raises IntentChanged before anything is written.
+    Repeating the call with the same intents returns the existing orders; those that could not be sent yet are
+    sent now. One that limits refuse comes back DENIED with all its codes, one that the venue refuses REJECTED
+    with its text, one whose answer is missing UNKNOWN, which sync settles. None stops the others. Raises
+    IntentChanged before anything is written.
     """
     written, existing = write_rows(intents, now=now)
     send([item for item in written if item.order.status == OrderStatus.SUBMITTED], now=now)
+    for order in existing:
+        if order.status == OrderStatus.SUBMITTED and order.sent_at is None:
+            send_again(order, now=now)
+            order.refresh_from_db()
     return [item.order for item in written] + existing
 
 
@@ -195,61 +189,6 @@ def start_fact(item: Planned) -> Fact:
     )
 
 
-def send(items: Sequence[Planned], *, now: datetime) -> None:
-    """Hand committed orders to their venues, account by account, and write each answer."""
-    by_portfolio: dict[int, list[Planned]] = defaultdict(list)
-    for item in items:
-        by_portfolio[item.order.portfolio_id].append(item)
-    for group in by_portfolio.values():
-        messages = [new_order(item.order, item.leg, item.intent.symbol) for item in group if item.leg is not None]
-        answers = ask_venue(group[0].order.portfolio, messages, now=now)
-        write_answers({item.order.pk: answer for item, answer in zip(group, answers, strict=True)}, now=now)
-        for item in group:
-            item.order.refresh_from_db()
-
-
-def ask_venue(portfolio: Portfolio, messages: list, *, now: datetime) -> list[OrderReport | Exception]:
-    try:
-        return registry.adapter(account_key(portfolio), now=now).submit_many(messages)
-    except BrokerError as error:
-        return [error] * len(messages)
-
-
-def write_answers(answers: Mapping[int, OrderReport | Exception], *, now: datetime) -> None:
-    """Write the venue's answers by order id, each once; an order that sync settled meanwhile stays as it is."""
-    real_now = database_now()
-    with transaction.atomic():
-        portfolio_ids = Order.objects.filter(pk__in=answers).values_list("portfolio_id", flat=True)
-        locked(set(portfolio_ids))
-        rows = list(Order.objects.filter(pk__in=answers).order_by("pk"))
-        facts, changed = [], []
-        for order in rows:
-            did_change, fact = take_answer(order, answers[order.pk], now=now, real_now=real_now)
-            changed += [order] if did_change else []
-            facts += [fact] if fact is not None else []
-        update_rows(changed, STATUS_FIELDS)
-        journal.record(facts)
-
-
-def take_answer(
-    order: Order, answer: OrderReport | Exception, *, now: datetime, real_now: datetime
-) -> tuple[bool, Fact | None]:
-    """Translate one answer to a submit into the order's next state."""
-    if isinstance(answer, OrderReport):
-        return take_report(order, held_back(answer, order))
-    if order.status not in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
-        return False, None
-    if isinstance(answer, OrderRejected):
-        return True, take_refusal(order, answer, now=now)
-    if isinstance(answer, BrokerUnavailable):
-        take_unavailable(order, answer, real_now=real_now, deadline=real_now + timedelta(seconds=DEADLINE_SECONDS))
-        return True, None
-    if order.status == OrderStatus.UNKNOWN:
-        return False, None
-    error = answer if isinstance(answer, OutcomeUnknown) else OutcomeUnknown(type(answer).__name__)
-    return True, take_unknown(order, error, now=now, look_up_at=real_now)
-
-
 # Preview -----------------------------------------------------------------------------------------------
 
 
@@ -273,6 +212,27 @@ def preview(intent: OrderIntent, *, now: datetime) -> Estimate:
             buying_power_after=None,
         )
     return venue_estimate(intent, sendable, price, now=now)
+
+
+def exit_refusals(intent: OrderIntent, *, now: datetime) -> tuple[Refusal, ...]:
+    """
+    Why the exit of a trade would be refused even after the trade's working orders are gone; nothing is written.
+
+    First the desk's reasons, and only without any the venue's. Raises BrokerError when the venue cannot say.
+    """
+    found = market_prices([intent], now=now)
+    standings = standing.of([intent.portfolio], now=now)
+    plans = plan_one(intent, instruments_of([intent]), standings, found, now=now)
+    refusals = lasting(refusal for item in plans for refusal in item.refusals)
+    if refusals:
+        return refusals
+    broker = registry.adapter(account_key(intent.portfolio), now=now)
+    views = [broker.preview(new_order(p.order, p.leg, intent.symbol)) for p in plans if p.leg is not None]
+    return lasting(refusal for view in views for refusal in view.refusals)
+
+
+def lasting(refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:
+    return tuple(dict.fromkeys(refusal for refusal in refusals if refusal.code not in GONE_WITH_THE_WORKING))
 
 
 def venue_estimate(
@@ -309,50 +269,3 @@ def notional_at(intent: OrderIntent, plans: Sequence[Planned], price: Decimal | 
 def total(values: Iterable[Decimal | None]) -> Decimal | None:
     known = list(values)
     return None if any(value is None for value in known) else sum((v for v in known if v is not None), Decimal(0))
-
-
-# Cancel ------------------------------------------------------------------------------------------------
-
-
-def cancel(orders: Sequence[Order], *, actor: str, now: datetime) -> list[Order]:
-    """
-    Ask the venues to cancel, and return the orders as they then stand.
-
-    A final order stays as it is. One that was never sent is REJECTED here; one whose outcome is unknown is
-    left to the look-up. "Already closed" at the venue is not an error: the report says how it ended.
-    """
-    claimed = claim_cancel([order.pk for order in orders], actor=actor, now=now)
-    answers: dict[int, OrderReport | Exception] = {}
-    for order in claimed:
-        try:
-            answers[order.pk] = registry.adapter(account_key(order.portfolio), now=now).cancel(order.venue_order_id)
-        except BrokerError:
-            continue  # stays PENDING_CANCEL; the sweep reads it and cancels again
-    if answers:
-        write_answers(answers, now=now)
-        sync({order.portfolio for order in claimed}, now=now)
-    fresh = Order.objects.select_related("portfolio").in_bulk([order.pk for order in orders])
-    return [fresh[order.pk] for order in orders]
-
-
-def claim_cancel(order_ids: Sequence[int], *, actor: str, now: datetime) -> list[Order]:
-    """Commit the wish to cancel before the venue is asked."""
-    with transaction.atomic():
-        ids = Order.objects.filter(pk__in=order_ids).values_list("portfolio_id", flat=True)
-        locked(set(ids))
-        rows = list(Order.objects.filter(pk__in=order_ids).exclude(status__in=FINAL_STATUSES).order_by("pk"))
-        ready = [row for row in rows if row.venue_order_id and row.status in CANCELABLE]
-        for row in ready:
-            row.status = OrderStatus.PENDING_CANCEL
-            row.deadline = database_now() + timedelta(seconds=DEADLINE_SECONDS)
-        facts = [status_fact(row, at=now, actor=actor) for row in ready]
-        unsent = [row for row in rows if row.status == OrderStatus.SUBMITTED and row.sent_at is None]
-        facts += [take_absence(row, code="NEVER_SENT", text=CANCELED_UNSENT, now=now) for row in unsent]
-        update_rows(ready, ["status", "deadline"])
-        update_rows(unsent, STATUS_FIELDS)
-        journal.record(facts)
-    return list(Order.objects.select_related("portfolio").filter(pk__in=[row.pk for row in ready]).order_by("pk"))
-
-
-CANCELED_UNSENT = "It was canceled before it could be sent; nothing reached the venue."
-CANCELABLE = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL)

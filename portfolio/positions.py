@@ -49,6 +49,14 @@ MARK_POSTGRESQL = f"""
         AS p(instrument_id, price, multiplier, source, as_of)
     WHERE q.instrument_id = p.instrument_id AND q.quantity <> 0 AND q.portfolio_id = ANY(%s)
 """
+# In the order of their keys, so that two passes over the same holdings wait for each other instead of both.
+LOCK_POSTGRESQL = """
+    SELECT count(*) FROM (
+        SELECT id FROM portfolio_position
+        WHERE instrument_id = ANY(%s) AND quantity <> 0 AND portfolio_id = ANY(%s)
+        ORDER BY id FOR NO KEY UPDATE
+    ) AS held
+"""
 UNMARK = """
     UPDATE portfolio_position AS q SET
         mark = NULL, market_value = NULL, unrealized_pnl = NULL, mark_source = '', mark_reason = p.reason
@@ -73,26 +81,47 @@ def mark(portfolios: Collection[Portfolio], found: Mapping[str, Any], *, now: da
     Value every holding of these portfolios in the symbols of `found`; return the symbols without a price.
 
     `found` is what prices.latest or prices.stored returned. A holding without a usable price loses its mark,
-    its value and its unrealized P&L and says why; the time of its last mark stays, to show since when.
+    its value and its unrealized P&L and says why; the time of its last mark stays, to show since when. So does
+    one whose instrument is listed no more, or whose symbol now stands for another instrument.
     """
-    listed = Instrument.objects.filter(symbol__in=list(found)).values_list("pk", "symbol", "multiplier", "is_active")
-    instruments = {row[0]: row[1:] for row in listed}
-    priced = [
-        (item.instrument_id, money_units(item.value), instruments[item.instrument_id][1], item.source, item.as_of)
-        for item in found.values()
-        if isinstance(item, Price) and item.instrument_id in instruments
-    ]
-    problems = {symbol: str(item)[:200] for symbol, item in found.items() if not isinstance(item, Price)}
-    unpriced = [
-        (key, problems[symbol])
-        for key, (symbol, _, is_active) in instruments.items()
-        if symbol in problems and is_active
-    ]
+    listed = Instrument.objects.filter(symbol__in=list(found)).values_list("pk", "symbol", "multiplier")
     keys = [portfolio.pk for portfolio in portfolios]
+    priced, unpriced, others = [], [], []
+    for key, symbol, multiplier in listed:
+        item = found[symbol]
+        if isinstance(item, Price) and item.instrument_id == key:
+            priced.append((key, money_units(item.value), multiplier, item.source, item.as_of))
+        else:
+            unpriced.append((key, why_unpriced(symbol, item)))
+            others += [key] if isinstance(item, Price) else []
     with transaction.atomic():
+        lock([row[0] for row in (*priced, *unpriced)], keys)
         write_marks(priced, keys)
         take_marks_away(unpriced, keys)
-    return sorted(problems)
+    missing = {symbol for symbol, item in found.items() if not isinstance(item, Price)}
+    return sorted(missing | held_elsewhere(others, keys))
+
+
+def why_unpriced(symbol: str, item: Any) -> str:
+    """The reason a holding shows; one price cannot stand for another instrument of the same symbol."""
+    if isinstance(item, Price):
+        return f"There is no price of this {symbol}: at this desk the symbol now stands for another instrument."
+    return str(item)[:200]
+
+
+def held_elsewhere(instrument_ids: list[int], portfolio_ids: list[int]) -> set[str]:
+    """Symbols that have a price, though not of the instrument that is held under them; rarely any."""
+    if not instrument_ids:
+        return set()
+    rows = Position.objects.filter(instrument_id__in=instrument_ids, portfolio_id__in=portfolio_ids)
+    return set(rows.exclude(quantity=0).values_list("instrument__symbol", flat=True))
+
+
+def lock(instrument_ids: list[int], portfolio_ids: list[int]) -> None:
+    """Lock what is about to be marked; SQLite's transactions keep every other writer out as it is."""
+    if connection.vendor == "postgresql" and instrument_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK_POSTGRESQL, [instrument_ids, portfolio_ids])
 
 
 def write_marks(rows: Sequence[tuple[Any, ...]], portfolio_ids: list[int]) -> None:

@@ -9,16 +9,19 @@ from django.db import transaction
 from django.db.models import Count, Max, Q, Sum
 
 from brokers.batch_rows import insert_rows
-from brokers.market_data import calendar
+from brokers.enums import PriceSource
+from brokers.market_data import calendar, prices
 from brokers.money import money_units, money_value
 from portfolio import journal
 from portfolio.accounting.valuation import drawdown_units
-from portfolio.enums import LedgerAccount, SnapshotKind
+from portfolio.enums import LedgerAccount, LedgerKind, SnapshotKind
 from portfolio.journal import Fact
 from portfolio.models import JournalEntry, LedgerPosting, Portfolio, Position, Snapshot
 
 BOOKEND = timedelta(minutes=5)
 INTRADAY_EVERY = timedelta(hours=1)
+MARK_AGE_MAX = timedelta(seconds=max(prices.FRESH_SECONDS.values()))  # what the slowest source calls fresh
+FLOWS = (LedgerKind.DEPOSIT, LedgerKind.WITHDRAWAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """Positions of one portfolio: their value by complete marks, or None, and how many there are."""
+    """Positions of one portfolio: their value by fresh marks, or None where one is missing or too old."""
 
     value: Decimal | None
     held: int
@@ -133,7 +136,7 @@ def write(portfolios: Sequence[Portfolio], due: Due, *, now: datetime) -> list[S
             row.pk: row for row in Portfolio.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
         }
         taken = due_portfolios(list(rows.values()), due, now=now)
-        worth, flows, before = worths(keys), contributions(keys), previous_closes(keys, due)
+        worth, flows, before = worths(keys, now=now), contributions(keys), previous_closes(keys, due)
         holdings = held(keys) if due.kind is not SnapshotKind.INTRADAY else {}
         snapshots = [
             build(row, due, worth[row.pk], flows[row.pk], before.get(row.pk), holdings.get(row.pk, []), now=now)
@@ -180,28 +183,40 @@ def build(
     )
 
 
-def worths(keys: Sequence[int]) -> dict[int, Worth]:
-    """Value of the holdings by portfolio; None where one of them has no mark."""
+def worths(keys: Sequence[int], *, now: datetime) -> dict[int, Worth]:
+    """Value of the holdings by portfolio; None where one of them has no mark, or one that is not fresh."""
     found = {key: Worth(Decimal(0), 0, 0) for key in keys}
     rows = (
         Position.objects.filter(portfolio_id__in=keys)
         .exclude(quantity=0)
         .values_list("portfolio_id")
-        .annotate(
-            value=Sum("market_value"),
-            held=Count("pk"),
-            unpriced=Count("pk", filter=Q(market_value__isnull=True)),
-        )
+        .annotate(value=Sum("market_value"), held=Count("pk"), unpriced=Count("pk", filter=~is_fresh(now)))
     )
     for key, value, count, unpriced in rows:
         found[key] = Worth(None if unpriced else value, count, unpriced)
     return found
 
 
+def is_fresh(now: datetime) -> Q:
+    """
+    The marks that count at `now`: exactly MARK_AGE_MAX old is fresh.
+
+    Outside regular hours they are from the last minutes of the session before, or its official close.
+    """
+    if calendar.is_regular_hours(now):
+        in_time = Q(mark_as_of__gte=now - MARK_AGE_MAX)
+    else:
+        closing = calendar.latest_open(now).close - prices.CLOSING_WINDOW
+        in_time = Q(mark_as_of__gte=closing) | Q(mark_source=PriceSource.DAILY_BAR)
+    return Q(market_value__isnull=False, mark_as_of__isnull=False) & in_time
+
+
 def contributions(keys: Sequence[int]) -> dict[int, Decimal]:
     """Deposits less withdrawals since opening."""
     found = {key: Decimal(0) for key in keys}
-    rows = LedgerPosting.objects.filter(transaction__portfolio_id__in=keys, account=LedgerAccount.CONTRIBUTIONS)
+    rows = LedgerPosting.objects.filter(
+        transaction__portfolio_id__in=keys, transaction__kind__in=FLOWS, account=LedgerAccount.CONTRIBUTIONS
+    )
     for key, total in rows.values_list("transaction__portfolio_id").annotate(Sum("amount")):
         found[key] = -total
     return found

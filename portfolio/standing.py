@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from decimal import Decimal
 
-from django.db.models import Sum
+from django.db.models import OuterRef, Subquery, Sum
 
-from brokers.enums import FINAL_STATUSES, InstrumentKind, OrderStatus, OrderType
+from brokers.enums import FINAL_STATUSES, InstrumentKind, OrderStatus, OrderType, Side
 from brokers.market_data import calendar
 from brokers.models import Instrument
-from portfolio.enums import LedgerAccount, OrderRole, TradeStatus
+from portfolio.enums import LedgerAccount, LedgerKind, OrderRole, TradeStatus
 from portfolio.models import LedgerPosting, Order, OrderLeg, Portfolio, Position, RiskLimits, Snapshot, Trade
 from portfolio.risk.limits import Limits
 
+OWN_PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.STOP)
 LIMIT_FIELDS = (
     "position_percent", "symbol_warn_percent", "sector_percent", "trades_per_day", "halt_equity_percent",
     "daily_loss", "order_value_max",
@@ -81,7 +82,11 @@ def add_positions(standings: dict[int, Standing]) -> None:
 
 def add_contributions(standings: dict[int, Standing]) -> None:
     rows = (
-        LedgerPosting.objects.filter(transaction__portfolio_id__in=list(standings), account=LedgerAccount.CONTRIBUTIONS)
+        LedgerPosting.objects.filter(
+            transaction__portfolio_id__in=list(standings),
+            transaction__kind__in=(LedgerKind.DEPOSIT, LedgerKind.WITHDRAWAL),
+            account=LedgerAccount.CONTRIBUTIONS,
+        )
         .values_list("transaction__portfolio_id")
         .annotate(total=Sum("amount"))
     )
@@ -111,10 +116,27 @@ def sector_of(instrument: Instrument) -> str:
     return instrument.sector if instrument.kind == InstrumentKind.EQUITY else ""
 
 
+def add_accepted(standing: Standing, order: Order, leg: OrderLeg) -> None:
+    """Count an order that was just accepted, so that the next one of the same request finds it here."""
+    if order.role != OrderRole.ENTRY:
+        for holding in standing.holdings[leg.instrument_id]:
+            if holding.trade.pk == order.trade_id:
+                holding.live_exit = order
+        return
+    worth = outstanding(leg)
+    standing.trades_today += 1
+    standing.symbol_values[leg.instrument_id] += worth
+    standing.sector_values[sector_of(leg.instrument)] += worth
+
+
 def outstanding(leg: OrderLeg) -> Decimal:
-    """What the unfilled rest of an entry is worth at its own price, in money."""
+    """
+    What the unfilled rest of an entry is worth at the price it was judged at, in money.
+
+    A reverse split raises an order's own level above that price; then the level counts.
+    """
     order = leg.order
-    price = order.limit_price or order.stop_price or order.expected_price or Decimal(0)
+    price = max(order.judged_price or Decimal(0), order.limit_price or order.stop_price or Decimal(0))
     if order.quantity is None:
         return max((order.notional or Decimal(0)) - order.filled_quantity * price, Decimal(0))
     return (order.quantity - order.filled_quantity) * price * leg.instrument.multiplier
@@ -143,15 +165,13 @@ def add_holdings(standings: dict[int, Standing]) -> None:
 
 def add_day_pnl(standings: dict[int, Standing], *, now: datetime) -> None:
     """Equity now less the newest snapshot before today, net of flows."""
-    rows = Snapshot.objects.filter(portfolio_id__in=list(standings), at__lt=day_start(now), complete=True)
-    newest: dict[int, Snapshot] = {}
-    for row in rows.order_by("portfolio_id", "-at").iterator():
-        newest.setdefault(row.portfolio_id, row)
+    newest = Snapshot.objects.filter(portfolio=OuterRef("pk"), at__lt=day_start(now), complete=True).order_by("-at")
+    keys = Portfolio.objects.filter(pk__in=list(standings)).values_list(Subquery(newest.values("pk")[:1]))
+    rows = Snapshot.objects.filter(pk__in=keys).values_list("portfolio_id", "equity", "flows")
+    before = {key: equity - flows for key, equity, flows in rows if equity is not None}
     for key, standing in standings.items():
-        row = newest.get(key)
-        before = Decimal(0) if row is None or row.equity is None else row.equity - row.flows
         if standing.equity is not None:
-            standing.day_pnl = standing.equity - standing.put_in - before
+            standing.day_pnl = standing.equity - standing.put_in - before.get(key, Decimal(0))
 
 
 def day_start(now: datetime) -> datetime:
@@ -163,13 +183,20 @@ def day_start(now: datetime) -> datetime:
 def estimated_price(
     *,
     order_type: OrderType,
+    side: Side,
     limit_price: Decimal | None,
     stop_price: Decimal | None,
     market_price: Decimal | None,
 ) -> Decimal | None:
-    """The price an order is judged at: its own where it has one, else the market's."""
-    if order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
-        return limit_price or market_price
-    if order_type is OrderType.STOP:
-        return stop_price or market_price
-    return market_price
+    """
+    The price an order is judged at: the worst it may fill at, as far as that can be known now.
+
+    Only a buy limit bounds what is paid; every other level may be passed at once, so the market counts too
+    where it is higher, and without a market price there is no answer.
+    """
+    own = stop_price if order_type is OrderType.STOP else limit_price
+    if own is None or order_type not in OWN_PRICED:
+        return market_price
+    if side is Side.BUY and order_type is not OrderType.STOP:
+        return own
+    return None if market_price is None else max(own, market_price)

@@ -18,7 +18,8 @@ from django.views.decorators.http import require_safe
 from brokers.market_data import calendar, clock
 from brokers.models import LatestPrice
 from monitoring.models import TickRun
-from portfolio.models import Position
+from portfolio.models import Portfolio, Position
+from portfolio.order_sync import CATCHING_UP
 
 TICK_PERIODS_MAX = 3
 SWEEP_AGE_MAX = timedelta(minutes=3)
@@ -47,6 +48,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
             lambda: last_sweep(now=clock.real_now()),
             lambda: queue_age(now=clock.real_now()),
             lambda: price_age(now=clock.now()),
+            portfolios_in_trouble,
         ]
     )
 
@@ -107,6 +109,13 @@ def price_age(*, now: datetime) -> Finding:
     age, limit = now - oldest, PRICE_AGE_MAX * max(float(clock.speed()), 1.0)
     detail = f"{age.total_seconds():.0f} s; at most {limit.total_seconds():.0f} s allowed"
     return Finding("price age", age <= limit, detail)
+
+
+def portfolios_in_trouble() -> Finding:
+    """Count the open portfolios that cannot be brought up to date; told, not judged: the others trade on."""
+    failing = Portfolio.objects.filter(archived_at__isnull=True).exclude(sync_error="")
+    count = failing.exclude(sync_error__startswith=CATCHING_UP).count()
+    return Finding("portfolios in trouble", True, "none" if not count else f"{count} cannot be brought up to date")
 
 
 def _answer(questions: Sequence[Callable[[], Finding]]) -> JsonResponse:

@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 
 from brokers.enums import CorporateActionKind, CorporateActionState, Timeframe
 from brokers.market_data import calendar, corporate_actions, sources
+from brokers.market_data.listings import tradable_shares
 from brokers.market_data.replay.market import UnknownSymbol
 from brokers.models import CorporateAction, Instrument
 
@@ -125,7 +126,7 @@ def daily(symbols: Iterable[str], *, now: datetime.datetime) -> dict[str, Bars]:
     replayed = [symbol for symbol in wanted if symbol in known]
     # Stored rows matter in imported mode and for symbols the replay market lacks.
     is_synthetic = sources.source_name() == sources.SYNTHETIC
-    listed = {} if is_synthetic and len(replayed) == len(wanted) else sources.active_shares(wanted)
+    listed = {} if is_synthetic and len(replayed) == len(wanted) else tradable_shares(wanted)
     extra = {} if is_synthetic else _unclassified(listed.values(), now)
     found = {symbol: _replayed(symbol, now, extra.get(symbol, ())) for symbol in replayed}
     for symbol, instrument in listed.items():
@@ -146,7 +147,7 @@ def minutes(symbol: str, *, session_date: datetime.date, now: datetime.datetime)
     try:
         found = market.minute_bars(symbol, ordinal=ordinal, until=int(now.timestamp()))
     except UnknownSymbol as error:
-        instrument = sources.active_shares([symbol]).get(symbol)
+        instrument = tradable_shares([symbol]).get(symbol)
         if instrument is None:
             raise NoBars(symbol) from error
         return _stored_minutes(instrument, session_date, now)

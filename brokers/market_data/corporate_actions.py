@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from brokers import money
 from brokers.enums import CorporateActionKind, CorporateActionState, ImportState, Timeframe
 from brokers.market_data import calendar, sources
+from brokers.market_data.listings import tradable_shares
 from brokers.market_data.replay.market import MarketEvent
 from brokers.models import CorporateAction, ImportRun
 
@@ -85,7 +86,7 @@ def top_up(*, now: datetime.datetime) -> int:
 
 def _new_actions(public: datetime.date) -> list[CorporateAction]:
     market = sources.replay_market()
-    instruments = sources.active_shares(market.symbols)
+    instruments = tradable_shares(market.symbols)
     known = set(CorporateAction.objects.filter(source=sources.SYNTHETIC).values_list("event_id", flat=True))
     return [
         _action(event, instruments[event.symbol].pk)

@@ -12,6 +12,7 @@ from django.db.models import Max, Q
 from brokers.enums import InstrumentKind, Timeframe
 from brokers.market_data import sources
 from brokers.market_data.import_histories import Listing, Point, listing_at
+from brokers.market_data.listings import SHARE_KINDS, tradable_shares
 from brokers.market_data.sources import to_date, to_ordinal
 from brokers.models import Instrument, InstrumentAlias
 
@@ -72,7 +73,7 @@ def _closed(symbol: str, listing: Listing) -> Instrument:
 def _newest(symbol: str, listing: Listing) -> int:
     if listing.owner is not None:
         return listing.owner
-    active = sources.active_shares([symbol]).get(symbol)
+    active = tradable_shares([symbol]).get(symbol)
     first = to_date(listing.first)
     if active is not None:
         last = active.bars.aggregate(last=Max("session_date"))["last"]
@@ -101,7 +102,7 @@ def _unknown_share(symbol: str) -> Instrument:
 def _instruments_under(symbols: Iterable[str]) -> dict[str, list[int]]:
     """Return the shares that bear a ticker now or bore it once, by ticker."""
     wanted = list(symbols)
-    shares = Instrument.objects.filter(kind__in=sources.SHARE_KINDS)
+    shares = Instrument.objects.filter(kind__in=SHARE_KINDS)
     rows = shares.filter(Q(symbol__in=wanted) | Q(aliases__symbol__in=wanted)).values_list(
         "pk", "symbol", "aliases__symbol"
     )

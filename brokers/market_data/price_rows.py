@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from brokers.market_data.prices import Price
 
 
-def by_symbol(symbols: Iterable[str]) -> dict[str, Instrument]:
-    """Return the active instruments of these symbols with their cached prices, in one query."""
-    found = Instrument.objects.filter(symbol__in=list(symbols), is_active=True)
-    # Two kinds may share a ticker; the one listed first counts, always the same one.
-    return {each.symbol: each for each in found.select_related("latest_price").order_by("-pk")}
-
-
 def by_id(instrument_ids: Iterable[int]) -> dict[int, Instrument]:
     """Return these instruments, active or not, with their cached prices, in one query."""
     return Instrument.objects.select_related("latest_price").in_bulk(list(instrument_ids))

@@ -19,6 +19,7 @@ from brokers.enums import InstrumentKind, PriceSource
 from brokers.market_data import calendar, gate, price_rows
 from brokers.market_data.feeds import Feed, QuoteLook, ReplayFeed, SymbolNotQuoted, TradeLook
 from brokers.market_data.gate import EffectiveEvent, GateContext, GateOutcome, GateResult, Reading
+from brokers.market_data.listings import tradable
 from brokers.models import Instrument, LatestPrice
 
 # How old a price may be in regular hours, in seconds of the desk's clock; exactly the limit is fresh.
@@ -93,7 +94,7 @@ def latest(
     have no price until they have. The number of queries does not depend on the number of symbols.
     """
     wanted = dict.fromkeys(symbols)
-    listed = price_rows.by_symbol(wanted)
+    listed = tradable(wanted)
     source = feed or ReplayFeed()
     found: dict[str, Answer] = {}
     changed: list[LatestPrice] = []
@@ -120,7 +121,7 @@ def stored(wanted: Iterable[str] | Iterable[int], now: datetime.datetime) -> dic
     identifiers = [key for key in keys if isinstance(key, int)]
     rows: dict[Any, Instrument] = price_rows.by_id(identifiers) if identifiers else {}
     if len(identifiers) < len(keys):
-        rows |= price_rows.by_symbol(key for key in keys if isinstance(key, str))
+        rows |= tradable(key for key in keys if isinstance(key, str))
     return {key: _from_cache(rows[key], now) if key in rows else _not_listed(key) for key in keys}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import itertools
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from django.db.models import Max, Q
 from brokers import instruments, money
 from brokers.enums import CorporateActionKind, CorporateActionState, ImportState, InstrumentKind, Timeframe
 from brokers.market_data import calendar
+from brokers.market_data.listings import SHARE_KINDS, tradable_shares
 from brokers.market_data.replay.market import (
     MODEL_VERSION,
     ImportedBars,
@@ -29,7 +29,6 @@ from brokers.models import Bar, CorporateAction, ImportRun, Instrument
 SYNTHETIC = "replay"
 IMPORTED = "imported"
 LABELS = {SYNTHETIC: "SYNTHETIC", IMPORTED: "REPLAY OF IMPORTED BARS"}
-SHARE_KINDS = (InstrumentKind.EQUITY, InstrumentKind.ETF)
 _EPOCH_ORDINAL = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -103,16 +102,10 @@ def list_instruments() -> int:
     if source_name() == IMPORTED:
         return 0
     symbols = [row.symbol for row in UNIVERSE]
-    known = set(active_shares(symbols))
+    known = set(tradable_shares(symbols))
     missing = [listed(row.symbol) for row in UNIVERSE if row.symbol not in known]
     Instrument.objects.bulk_create(missing, ignore_conflicts=True)
     return len(missing)
-
-
-def active_shares(symbols: Iterable[str]) -> dict[str, Instrument]:
-    """Return the active stock or fund behind each symbol that has one."""
-    found = Instrument.objects.filter(symbol__in=list(symbols), kind__in=SHARE_KINDS, is_active=True)
-    return {instrument.symbol: instrument for instrument in found.order_by("-pk")}
 
 
 def listed(symbol: str) -> Instrument:
@@ -186,12 +179,13 @@ def session_table() -> SessionTable:
 
 def stored_daily_bars() -> dict[str, ImportedBars]:
     """
-    Return the stored daily bars and events of every active share that has any, keyed by symbol.
+    Return the stored daily bars and events of every tradable share that has any, keyed by symbol.
 
     An older company under a reused ticker is not among them: its instrument is no longer active.
     """
     active = Instrument.objects.filter(kind__in=SHARE_KINDS, is_active=True, bars__timeframe=Timeframe.DAY)
-    by_id = {each.pk: each for each in active.distinct()}
+    symbols = active.values_list("symbol", flat=True).distinct()
+    by_id = {each.pk: each for each in tradable_shares(symbols).values()}
     events = _events_by_instrument(by_id)
     columns = _bar_columns(by_id)
     edges = [*np.flatnonzero(np.diff(columns[0], prepend=-1)), len(columns[0])]

@@ -24,6 +24,7 @@ from brokers.simulator.presets import SimulationSettings
 NAMESPACE = uuid.UUID("6f1d1f0e-9a0b-5b7c-8a53-70617065726b")
 CURRENCY = "USD"
 OPENING = "opening"
+_OWN_EVENTS = frozenset(ActivityKind) - {ActivityKind.DEPOSIT, ActivityKind.WITHDRAWAL}
 
 
 class AccountRefused(ValueError):
@@ -166,6 +167,8 @@ def _transfer(
     account: SimulatedAccount, kind: ActivityKind, amount_units: int, *, event_id: str, now: datetime
 ) -> SimulatedActivity:
     """Book a signed transfer unless this event id is booked already; then return that booking."""
+    if event_id.partition(":")[0] in _OWN_EVENTS:
+        raise AccountRefused(f"The event id {event_id} is of the kind the venue gives to its own events; use another.")
     booked = SimulatedActivity.objects.filter(account=account, event_id=event_id).first()
     if booked is not None:
         if (booked.kind, booked.amount_units) != (kind, amount_units):

@@ -82,12 +82,7 @@ class SimulatedBroker:
 
     def order(self, *, client_order_id: str) -> OrderReport | None:
         self._advance()
-        found = (
-            reporting.orders_for_reports()
-            .filter(account__account_id=self.account_id, client_order_id=client_order_id)
-            .first()
-        )
-        return None if found is None else reporting.order_report(found, account_id=self.account_id)
+        return submission.find_order(self.account_id, client_order_id)
 
     def orders(self, *, since: datetime) -> list[OrderReport]:
         return list(self._reports(since).orders)

@@ -5,8 +5,9 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
+from brokers.database_locks import is_lock_failure
 from brokers.market_data import calendar
 from brokers.simulator import book_rows, book_writing
 from brokers.simulator.book import AccountBook
@@ -45,9 +46,22 @@ def _advance_batch(account_ids: Sequence[uuid.UUID], *, now: datetime, market: M
         if len(account_ids) > 1:
             logger.warning("A batch of %s accounts is tried again one by one: %s", len(account_ids), error)
             return _one_by_one(account_ids, now=now, market=market)
-        logger.exception("Could not carry on simulated account %s", account_ids[0])
-        book_writing.mark_failed(account_ids[0], f"The account could not be carried on: {error}")
+        _leave(account_ids[0], error)
         return {}
+
+
+def _leave(account_id: uuid.UUID, error: Exception) -> None:
+    """Leave an account as it was, with its error on its row; a lock that was not given is no error of its."""
+    if is_lock_failure(error):
+        logger.warning("Simulated account %s is left to the process that holds it: %s", account_id, error)
+        return
+    logger.error("Could not carry on simulated account %s", account_id, exc_info=error)
+    try:
+        book_writing.mark_failed(account_id, f"The account could not be carried on: {error}")
+    except OperationalError as locked:
+        if not is_lock_failure(locked):
+            raise
+        logger.warning("The error of simulated account %s could not be written: %s", account_id, locked)
 
 
 def _one_by_one(account_ids: Sequence[uuid.UUID], *, now: datetime, market: Market) -> dict[uuid.UUID, datetime]:

@@ -48,9 +48,16 @@ def _given_quantity(quantity: Decimal) -> Iterator[Refusal]:
 def _given_notional(notional: Decimal, side: Side) -> Iterator[Refusal]:
     if side is Side.SELL:
         yield Refusal("QUANTITY_OR_NOTIONAL", "Only a buy can be given as an amount of money; a sell needs a quantity.")
-    elif not notional.is_finite() or notional < NOTIONAL_MIN:
+    elif not notional.is_finite() or notional <= 0:
         yield Refusal(
             "QUANTITY_NOT_POSITIVE",
+            f"The amount of money must be above 0; it is {notional}.",
+            measured=str(notional),
+            limit="0",
+        )
+    elif notional < NOTIONAL_MIN:
+        yield Refusal(
+            "NOTIONAL_TOO_SMALL",
             f"An order by amount buys for at least {NOTIONAL_MIN}; it says {notional}.",
             measured=str(notional),
             limit=str(NOTIONAL_MIN),

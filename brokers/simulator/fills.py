@@ -160,6 +160,8 @@ def _decide(
     slice_ = slice_within_cash(terms, verdict, allowed.quantity_units, context)
     if slice_ is None or (terms.time_in_force is TimeInForce.FOK and slice_.quantity_units < wanted):
         return _ended(terms, verdict, CASH_AT_FILL, "there is not enough cash for it at this price")
+    if slice_.notional_units == 0 and not _completes(terms, slice_, allowed):
+        return _worthless(terms, verdict, slice_)
     check_envelope(
         verdict,
         side=terms.side,
@@ -189,6 +191,14 @@ def _too_little(terms: OrderTerms, verdict: Verdict, allowed: Allowance, wanted:
             "this minute's share of the volume is used up: "
             f"{_whole(allowed.used_units)} of {_whole(allowed.allowed_units)}"
         )
+    return _waiting(terms, replace(verdict, rule=None, waiting_for=text))
+
+
+def _worthless(terms: OrderTerms, verdict: Verdict, slice_: PricedSlice) -> NoFill:
+    """Trade no part whose price rounds to 0.00: the order waits for more, or for the cash it lacks it ends."""
+    if slice_.is_cut_by_cash:
+        return _ended(terms, verdict, CASH_AT_FILL, "there is not enough cash for it at this price")
+    text = f"only {_whole(slice_.quantity_units)} could trade now, worth less than half a cent"
     return _waiting(terms, replace(verdict, rule=None, waiting_for=text))
 
 

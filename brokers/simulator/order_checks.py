@@ -9,6 +9,7 @@ from brokers import money
 from brokers.enums import AccountStatus, InstrumentKind, OrderType, PositionEffect, Side
 from brokers.errors import Refusal
 from brokers.market_data import calendar
+from brokers.market_data.listings import tradable
 from brokers.messages import InstrumentFacts, NewOrder
 from brokers.models import Instrument, SimulatedAccount
 from brokers.simulator import book_rows, hours, reserves, validation
@@ -21,8 +22,6 @@ from brokers.simulator.stretch import epoch, ordinal
 from brokers.simulator.terms import OrderTerms
 from brokers.simulator.trailing import stop_price
 from brokers.simulator.validation import RestingOrder, Surroundings
-
-_SHARE_KINDS = (InstrumentKind.EQUITY, InstrumentKind.ETF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +77,21 @@ class OrderChecks:
         refusals = validation.refusals(new_order, around)
         if refusals:
             return Checked(refusals=refusals, warnings=(), effect=effect, instrument=instrument, estimate=None)
-        estimate = self._estimate(new_order, instrument, quote, effect)
-        if estimate is None:
-            refusals = (Refusal("SYMBOL_NOT_TRADABLE", f"There is no price of {new_order.symbol} to reckon with."),)
-        else:
-            refusals = validation.buying_power_refusal(
-                new_order, reserve_units=estimate.reserve_units, buying_power_units=self.buying_power()
-            )
+        asked = self._asked(new_order, instrument, quote, effect)
+        estimate = self._estimate(asked)
+        refusals = self._money_refusals(new_order, around, asked, estimate)
         warnings = validation.warnings(new_order, around)
         return Checked(refusals=refusals, warnings=warnings, effect=effect, instrument=instrument, estimate=estimate)
+
+    def _money_refusals(
+        self, new_order: NewOrder, around: Surroundings, asked: Asked, estimate: Estimate | None
+    ) -> tuple[Refusal, ...]:
+        value = reserves.value_units(asked)
+        if estimate is None or value is None:
+            return (Refusal("SYMBOL_NOT_TRADABLE", f"There is no price of {new_order.symbol} to reckon with."),)
+        return validation.value_refusal(new_order, around, value_units=value) or validation.buying_power_refusal(
+            new_order, reserve_units=estimate.reserve_units, buying_power_units=self.buying_power()
+        )
 
     def buying_power(self) -> int:
         return reserves.buying_power(cash_units=self.book.cash_units, reserved_units=self.book.reserved_units())
@@ -110,10 +115,8 @@ class OrderChecks:
             resting=tuple(_resting(order) for order in self.book.working() if order.instrument_id == pk),
         )
 
-    def _estimate(
-        self, new_order: NewOrder, instrument: Instrument, quote: Quote, effect: PositionEffect
-    ) -> Estimate | None:
-        asked = Asked(
+    def _asked(self, new_order: NewOrder, instrument: Instrument, quote: Quote, effect: PositionEffect) -> Asked:
+        return Asked(
             kind=InstrumentKind(instrument.kind),
             side=new_order.side,
             effect=effect,
@@ -126,6 +129,8 @@ class OrderChecks:
             last_units=quote.last,
             multiplier=instrument.multiplier,
         )
+
+    def _estimate(self, asked: Asked) -> Estimate | None:
         return reserves.estimate(
             asked, settings=self.settings, rates=self.rates, trade_date=calendar.new_york_date(self.now)
         )
@@ -181,12 +186,11 @@ def facts_of(instrument: Instrument) -> InstrumentFacts:
 
 
 def _instrument(symbol: str) -> Instrument | None:
-    """Return the active instrument of a symbol, shares first; else the newest that had it."""
+    """Return the instrument that trades under a symbol; else the newest that had it."""
     if not symbol.isprintable():
         return None
-    found = list(Instrument.objects.filter(symbol=symbol).order_by("-is_active", "-pk"))
-    shares = [each for each in found if each.is_active and each.kind in _SHARE_KINDS]
-    return next(iter(shares + found), None)
+    active = tradable([symbol]).get(symbol)
+    return active or Instrument.objects.filter(symbol=symbol).order_by("-pk").first()
 
 
 def _resting(order: WorkingOrder) -> RestingOrder:

@@ -42,6 +42,7 @@ STATUSES = {
 }
 PLACES_PER_INSTANT = 4_096
 FIRST_FILL_PLACE = PLACES_PER_INSTANT // 2
+TRANSFERS = frozenset({ActivityKind.DEPOSIT, ActivityKind.WITHDRAWAL})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -135,6 +136,9 @@ def order_report(order: SimulatedOrder, *, account_id: uuid.UUID) -> OrderReport
         expires_at=order.expires_at,
         replaced_by=next((each.client_order_id for each in order.replacements.all()), "") if is_replaced else "",
         warnings=tuple(order.warnings),
+        limit_price=_money(order.limit_units),
+        stop_price=_money(order.stop_units),
+        trail_amount=_money(order.trail_amount_units),
     )
 
 
@@ -212,14 +216,21 @@ def _activity_report(account_id: uuid.UUID, row: SimulatedActivity, *, sequence:
         occurred_at=row.occurred_at,
         sequence=sequence,
         symbol=row.instrument.symbol if row.instrument else "",
-        event_id=row.event_id.removeprefix(f"{row.kind}:"),
+        event_id=_event_id(row),
         quantity=_quantity(row.quantity_units),
-        price=None if row.price_units is None else money.money_value(row.price_units),
-        promised=None if row.promised_units is None else money.money_value(row.promised_units),
+        price=_money(row.price_units),
+        promised=_money(row.promised_units),
         ratio_from=row.ratio_from,
         ratio_to=row.ratio_to,
         text=row.text,
     )
+
+
+def _event_id(row: SimulatedActivity) -> str:
+    """Return the id of the event behind an activity; a transfer's is its owner's own text, kept as it is."""
+    if row.kind in TRANSFERS:
+        return row.event_id
+    return row.event_id.removeprefix(f"{row.kind}:")
 
 
 class _Places:
@@ -250,6 +261,10 @@ def _from(asked: dict[int, datetime], column: str) -> Q:
     for since, pks in groups.items():
         condition |= Q(account__in=pks, **{f"{column}__gte": since})
     return condition
+
+
+def _money(units: int | None) -> Decimal | None:
+    return None if units is None else money.money_value(units)
 
 
 def _quantity(units: int | None) -> Decimal | None:

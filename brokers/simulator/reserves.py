@@ -96,6 +96,18 @@ def price_per_unit(asked: Asked) -> int | None:
     return _stop_reserve(asked.stop_units)
 
 
+def value_units(asked: Asked) -> int | None:
+    """
+    Return what an order is worth in money units, rounded down; None when no price is known.
+
+    Reckoned at its limit, its stop or the market, without what a reserve adds on top.
+    """
+    if asked.quantity_units is None:
+        return asked.notional_units
+    price = _own_price(asked)
+    return None if price is None else price * asked.quantity_units * asked.multiplier // QUANTITY
+
+
 def remaining_reserve(reserve_units: int, *, before_units: int, after_units: int) -> int:
     """Return what an order still reserves when of `before_units` to fill only `after_units` are left."""
     if after_units <= 0 or before_units <= 0:
@@ -110,12 +122,16 @@ def buying_power(*, cash_units: int, reserved_units: int) -> int:
 
 def _sell_price(asked: Asked) -> int | None:
     """A sale is reckoned at its limit or the market; a short one at the dearer of limit and ask x 1.03."""
-    market = asked.ask_units or asked.last_units
     if asked.effect is PositionEffect.CLOSE:
-        return asked.limit_units or asked.stop_units or market
+        return _own_price(asked)
+    market = asked.ask_units or asked.last_units
     if market is None:
         return None
     return max(asked.limit_units or 0, money.divide_up(market * SHORT_PERCENT, 100))
+
+
+def _own_price(asked: Asked) -> int | None:
+    return asked.limit_units or asked.stop_units or asked.ask_units or asked.last_units
 
 
 def _stop_reserve(stop_units: int | None) -> int | None:

@@ -8,15 +8,15 @@ from statistics import stdev
 import numpy as np
 
 from brokers import money
-from brokers.enums import CorporateActionKind, CorporateActionState, InstrumentKind, Timeframe
+from brokers.enums import CorporateActionKind, CorporateActionState, Timeframe
 from brokers.market_data import calendar
+from brokers.market_data.listings import tradable_shares
 from brokers.market_data.replay.events import MarketEvent, to_date, to_ordinal
 from brokers.market_data.replay.quotes import Observations, no_observations
 from brokers.models import Bar, CorporateAction, Instrument, LatestPrice
 
 QUOTE_FRESH = timedelta(seconds=120)
 STATISTICS_SESSIONS = 20
-_SHARE_KINDS = (InstrumentKind.EQUITY, InstrumentKind.ETF)
 _COUNTED = (CorporateActionKind.SPLIT, CorporateActionKind.DIVIDEND)
 
 
@@ -97,9 +97,7 @@ class StoredPrices:
 
     def _instrument(self, symbol: str) -> Instrument:
         if symbol not in self._instruments:
-            self._instruments[symbol] = Instrument.objects.filter(
-                symbol=symbol, kind__in=_SHARE_KINDS, is_active=True
-            ).first()
+            self._instruments[symbol] = tradable_shares([symbol]).get(symbol)
         found = self._instruments[symbol]
         if found is None:
             raise LookupError(f"There is no share {symbol}.")

@@ -12,8 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from brokers import money
+from brokers.database_locks import RETRY_SECONDS, unavailable_while_locked
 from brokers.enums import (
     AccountStatus,
     SimulatedOrderState,
@@ -29,8 +31,6 @@ from brokers.simulator.market import Market
 from brokers.simulator.order_checks import Checked, OrderChecks, optional_units, optional_value
 from brokers.simulator.pricing import EnvelopeViolation
 from brokers.simulator.stretch import Batch, stretch_at
-
-RETRY_SECONDS = 1
 
 
 def submit_many(
@@ -98,6 +98,25 @@ def replace_order(
     if isinstance(answer, OrderRejected):
         raise answer
     return answer
+
+
+def find_order(account_id: uuid.UUID, client_order_id: str) -> OrderReport | None:
+    """
+    Return an order by its client order id; None proves that the venue has none and is not just writing it.
+
+    Raises BrokerUnavailable when the account stays locked: then nothing is proven.
+    """
+    wanted = reporting.orders_for_reports().filter(account__account_id=account_id, client_order_id=client_order_id)
+    with unavailable_while_locked():
+        found = wanted.first() or _after_the_writer(account_id, wanted)
+    return None if found is None else reporting.order_report(found, account_id=account_id)
+
+
+def _after_the_writer(account_id: uuid.UUID, wanted: QuerySet[SimulatedOrder]) -> SimulatedOrder | None:
+    """Look again when whoever writes this account has finished."""
+    with transaction.atomic():
+        book_rows.lock_accounts([account_id], skip_locked=False, with_archived=True)
+        return wanted.first()
 
 
 def catch_up_account(account_id: uuid.UUID, *, now: datetime, market: Market) -> None:
@@ -288,12 +307,13 @@ def _one_account(account_id: uuid.UUID, *, now: datetime, market: Market) -> Ite
 
     Raises AccountUnknown, and BrokerUnavailable whenever nothing was done and trying again makes sense.
     """
-    _bring_near(account_id, now=now, market=market)
     try:
-        with transaction.atomic():
-            book = _locked_book(account_id, now=now, market=market)
-            account = SimulatedAccount.objects.get(pk=book.pk)
-            yield _Desk(account, book, at=max(now, book.matched_until), market=market)
+        with unavailable_while_locked():
+            _bring_near(account_id, now=now, market=market)
+            with transaction.atomic():
+                book = _locked_book(account_id, now=now, market=market)
+                account = SimulatedAccount.objects.get(pk=book.pk)
+                yield _Desk(account, book, at=max(now, book.matched_until), market=market)
     except (EnvelopeViolation, book_writing.AccountChanged) as error:
         raise BrokerUnavailable(f"Nothing was done: {error}", retry_after_seconds=RETRY_SECONDS) from error
 

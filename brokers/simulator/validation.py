@@ -15,7 +15,15 @@ from brokers.messages import NewOrder
 from brokers.simulator import field_rules, hours, position_rules, time_rules
 from brokers.simulator.surroundings import SHARE_KINDS, RestingOrder, Surroundings, is_closing, plain, position_effect
 
-__all__ = ["RestingOrder", "Surroundings", "buying_power_refusal", "position_effect", "refusals", "warnings"]
+__all__ = [
+    "RestingOrder",
+    "Surroundings",
+    "buying_power_refusal",
+    "position_effect",
+    "refusals",
+    "value_refusal",
+    "warnings",
+]
 
 CLIENT_ORDER_ID_LENGTH_MAX = 128
 FAR_FROM_LAST_FRACTION = Decimal("0.20")
@@ -29,6 +37,22 @@ def refusals(order: NewOrder, around: Surroundings) -> tuple[Refusal, ...]:
         if found:
             return found
     return ()
+
+
+def value_refusal(order: NewOrder, around: Surroundings, *, value_units: int) -> tuple[Refusal, ...]:
+    """Return the refusal of an order worth less than 1.00; what closes may be worth less, or it could never end."""
+    value = money.money_value(value_units)
+    if value >= field_rules.NOTIONAL_MIN or is_closing(order, around):
+        return ()
+    return (
+        Refusal(
+            "NOTIONAL_TOO_SMALL",
+            f"This order in {order.symbol} is worth {plain(value)}, and an order must be worth at least "
+            f"{field_rules.NOTIONAL_MIN} unless it closes a position.",
+            measured=plain(value),
+            limit=str(field_rules.NOTIONAL_MIN),
+        ),
+    )
 
 
 def buying_power_refusal(order: NewOrder, *, reserve_units: int, buying_power_units: int) -> tuple[Refusal, ...]:

@@ -20,8 +20,14 @@ class Posting:
 
 
 def balanced(postings: list[Posting]) -> list[Posting]:
-    """Drop empty lines and insist that the rest adds up to zero over at least two lines."""
+    """
+    Drop empty lines and insist that the rest adds up to zero over at least two lines.
+
+    A quantity that moved for less than half a cent keeps its cash line of zero.
+    """
     kept = [line for line in postings if line.amount or line.quantity]
+    if len(kept) == 1 and kept[0].quantity and not kept[0].amount:
+        kept.insert(0, Posting(LedgerAccount.CASH, 0))
     total = sum(line.amount for line in kept)
     if total or len(kept) < 2:
         raise Unbalanced(f"{len(kept)} postings add up to {total} units, not to zero.")

@@ -71,6 +71,8 @@ def close(request: HttpRequest, trade_id: int) -> HttpResponse:
             now=clock.now(),
             version=form.cleaned_data["version"],
         )
+    except trades.CloseRefused as error:
+        return _ask(request, trade, refused=error.sentences, status=422)
     except trades.TradeChanged as error:
         return _ask(request, trade, conflict=str(error), status=409)
     if refused := sentences.refusals(sent):

@@ -1,4 +1,9 @@
-"""Ask again when the database could not give a lock: safe, because every act carries its own key."""
+"""
+Ask again when the database could not give a lock: every act bears repeating.
+
+A ticket and a close carry keys of their own and go on where they were interrupted; canceling, halting, resuming
+and settings come to the same however often they are said; a portfolio's name is taken once.
+"""
 
 import random
 import time
@@ -7,12 +12,12 @@ from typing import TypeVar
 
 from django.db import OperationalError
 
+from brokers.database_locks import is_lock_failure
+
 Answer = TypeVar("Answer")
 
 TRIES = 3
 PAUSE_SECONDS = 0.2
-# PostgreSQL: serialization failure, deadlock, lock timeout. SQLite says it in words.
-TRANSIENT = frozenset({"40001", "40P01", "55P03"})
 
 
 def when_locked(call: Callable[[], Answer]) -> Answer:
@@ -21,12 +26,7 @@ def when_locked(call: Callable[[], Answer]) -> Answer:
         try:
             return call()
         except OperationalError as error:
-            if not is_transient(error):
+            if not is_lock_failure(error):
                 raise
             time.sleep(PAUSE_SECONDS * attempt * random.uniform(0.5, 1.5))
     return call()
-
-
-def is_transient(error: OperationalError) -> bool:
-    cause = error.__cause__
-    return getattr(cause, "sqlstate", None) in TRANSIENT or "database is locked" in str(error)

@@ -63,6 +63,11 @@ def outcome(orders: Sequence[Order], *, what: str) -> str:
         return f"Filled at {figures.price(order.average_fill_price)}: {what}."
     if order.status == OrderStatus.PARTIALLY_FILLED:
         return f"{figures.quantity(order.filled_quantity)} filled so far: {what}."
+    if order.cancel_wanted_at is not None and not order.is_final:
+        return (
+            "The cancel is remembered: the venue has not said yet whether it has the order. It is not sent again, "
+            f"and canceled as soon as it shows up: {what}."
+        )
     if order.status in (OrderStatus.UNKNOWN, OrderStatus.NEEDS_REVIEW):
         return f"Sent, but the venue has not answered. The desk is looking it up; do not send it again: {what}."
     return f"{STATES.get(OrderStatus(order.status), 'Sent')}: {what}."

@@ -176,7 +176,9 @@ def move_position(fill: Fill, moved: Moved) -> None:
         (position.cost / position.quantity).quantize(UNIT, ROUND_HALF_UP) if position.quantity else Decimal(0)
     )
     position.realized_pnl += moved.realized
-    if not position.quantity:
+    if position.quantity:
+        position.mark_reason, position.market_value, position.unrealized_pnl = "Not marked yet.", None, None
+    else:
         position.mark_reason, position.market_value, position.unrealized_pnl = "", Decimal(0), Decimal(0)
     position.version += 1
     position.save()

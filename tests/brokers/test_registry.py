@@ -1,5 +1,6 @@
 """The desk's door to its venues, over the replay market."""
 
+import logging
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ from brokers.enums import Environment, OrderStatus, OrderType, Side, Venue
 from brokers.errors import AccountUnknown
 from brokers.market_data import sources
 from brokers.messages import AccountKey, NewOrder
+from brokers.models import SimulatedOrder
 from brokers.polling import PollRequest
 from brokers.simulator.accounts import AccountRefused
 
@@ -77,10 +79,6 @@ def test_settings_changed_through_the_registry_have_a_version():
     assert registry.change_settings(opened(), changes={"latency_ms": 5}, now=NOW) == 2
 
 
-def test_capabilities_are_known_before_anything_is_sent():
-    assert registry.capabilities(Venue.SIMULATOR).dedupes_client_id
-
-
 def test_polling_answers_each_account_in_order_and_an_unknown_one_with_its_error():
     keys = [opened("a"), opened("b")]
     stranger = AccountKey(Venue.SIMULATOR, Environment.PAPER, str(uuid.uuid4()))
@@ -95,6 +93,35 @@ def test_polling_answers_each_account_in_order_and_an_unknown_one_with_its_error
     assert [bool(each.error) for each in found] == [False, True, True, False]
     assert found[0].caught_up_until == at + timedelta(minutes=1)
     assert found[1].caught_up_until == NOW
+
+
+def test_an_account_that_cannot_be_read_is_answered_with_its_error_and_stops_no_other(caplog):
+    keys = [opened(name) for name in "abc"]
+    at = NOW + timedelta(minutes=1)
+    for key in keys:
+        registry.adapter(key, now=at).submit(buy())
+    SimulatedOrder.objects.filter(account__account_id=keys[1].account_id).update(state="GARBLED")
+    with caplog.at_level(logging.CRITICAL):
+        found = polling.poll([PollRequest(key, NOW) for key in keys], now=at + timedelta(minutes=1))
+    assert [each.account_id for each in found] == [key.account_id for key in keys]
+    assert [len(each.fills) for each in found] == [1, 0, 1]
+    assert "GARBLED" in found[1].error
+    assert found[1].caught_up_until == NOW
+    assert found[0].error == found[2].error == ""
+
+
+def test_two_deposits_whose_keys_look_alike_are_two_events():
+    key = opened()
+    for event_id in ("abc", "DEPOSIT:abc"):
+        registry.deposit(key, amount=Decimal(100), event_id=event_id, now=NOW)
+    broker = registry.adapter(key, now=NOW + timedelta(hours=1))
+    assert [each.event_id for each in broker.activities(since=NOW)] == ["opening", "abc", "DEPOSIT:abc"]
+    assert broker.account().cash == Decimal(50_200)
+
+
+def test_a_transfer_may_not_take_the_id_of_an_event_of_the_venue():
+    with pytest.raises(AccountRefused, match="SPLIT:SPY"):
+        registry.deposit(opened(), amount=Decimal(100), event_id="SPLIT:SPY", now=NOW)
 
 
 def test_polling_costs_the_same_statements_for_two_accounts_as_for_eight():

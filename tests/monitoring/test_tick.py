@@ -1,19 +1,22 @@
 """One pass: prices, sync, marks, snapshots; a failing part is recorded and the rest goes on."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from brokers.enums import OrderType
 from brokers.market_data import prices
+from brokers.models import Instrument
 from brokers.real_time import database_now
 from monitoring import sweep, tasks, tick
 from monitoring.models import TickRun
-from portfolio import books, leases, orders, portfolios
-from portfolio.models import Fill, Order, Portfolio, Position
+from portfolio import books, leases, orders, portfolios, positions
+from portfolio.models import Fill, Order, Portfolio, Position, Snapshot
+
+AFTER_CLOSE = datetime(2026, 11, 13, 21, 6, tzinfo=UTC)
 
 
 def test_a_pass_brings_fills_marks_and_a_record(desk, intent, now):
@@ -53,7 +56,65 @@ def test_a_failing_step_is_recorded_and_the_rest_goes_on(desk, place, now, monke
     record = tick.run([desk], now=now)
     assert not record.is_good
     assert any("source is down" in error for error in record.errors)
-    assert "snapshots" in record.stages
+    assert "mark" in record.stages
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "stage"), [(prices, "latest", "prices and fresh"), (positions, "mark", "mark")]
+)
+def test_without_prices_or_marks_there_are_no_snapshots(desk, place, now, monkeypatch, module, name, stage):
+    place(desk)
+
+    def broken(*_, **__):
+        raise ConnectionError("source is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, broken)
+        patch.setattr(tick, "with_new_holdings", lambda _, found, now: broken() if stage != "mark" else found)
+        record = tick.run([desk], now=AFTER_CLOSE)
+    assert not record.is_good
+    assert record.errors[-1] == f"snapshots: not taken, because {stage} failed."
+    assert not Snapshot.objects.exists()
+    assert tick.run([desk], now=AFTER_CLOSE + timedelta(seconds=10)).is_good
+    assert Snapshot.objects.get().complete
+
+
+def lock_error(sqlstate):
+    class Cause(Exception):
+        pass
+
+    cause = Cause()
+    cause.sqlstate = sqlstate
+    error = OperationalError("deadlock detected")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "failures", "is_good"), [("40P01", 1, True), ("40P01", 2, False), ("57014", 1, False)]
+)
+def test_a_stage_that_could_not_get_a_lock_runs_once_more(desk, now, monkeypatch, sqlstate, failures, is_good):
+    calls = []
+
+    def mark(*_, **__):
+        calls.append(1)
+        if len(calls) <= failures:
+            raise lock_error(sqlstate)
+        return []
+
+    monkeypatch.setattr(positions, "mark", mark)
+    assert tick.run([desk], now=now).is_good is is_good
+
+
+def test_a_holding_that_is_listed_no_more_loses_its_mark_and_makes_no_equity(desk, place, now):
+    place(desk)
+    Instrument.objects.filter(symbol="SPY").update(is_active=False)
+    record = tick.run([desk], now=now + timedelta(days=3))
+    position, snapshot = Position.objects.get(), Snapshot.objects.get()
+    assert record.unpriced == ["SPY"]
+    assert (position.mark, position.market_value) == (None, None)
+    assert "not listed" in position.mark_reason
+    assert (snapshot.complete, snapshot.equity) == (False, None)
 
 
 def test_a_symbol_without_a_price_loses_its_mark_and_is_named(desk, place, now, monkeypatch):

@@ -211,14 +211,19 @@ def assert_nothing_hangs(desk: Portfolio, where: str) -> None:
 
 
 def end_state(desk: Portfolio) -> dict[str, object]:
-    """What does not depend on the luck of one account: which orders, how they ended, what is held and booked."""
+    """
+    What does not depend on the luck of one account: which orders, how they ended, what is held and booked.
+
+    A stop put back after the death, and canceled when the press came again, is no order of the story.
+    """
     mine = {"portfolio": desk}
+    put_back = Order.objects.filter(**mine, intent_key__startswith="restore:", status="CANCELED")
     return {
         "orders": sorted(
             (key.partition(":")[0 if key.startswith("close:") else 2], role, status, filled)
-            for key, role, status, filled in Order.objects.filter(**mine).values_list(
-                "intent_key", "role", "status", "filled_quantity"
-            )
+            for key, role, status, filled in Order.objects.filter(**mine)
+            .exclude(pk__in=put_back)
+            .values_list("intent_key", "role", "status", "filled_quantity")
         ),
         "positions": sorted(Position.objects.filter(**mine).values_list("instrument__symbol", "quantity")),
         "trades": sorted(Trade.objects.filter(**mine).values_list("symbol", "status", "close_reason")),

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import OperationalError
 
 from brokers import registry
 from brokers.enums import OrderStatus, OrderType
@@ -11,7 +12,8 @@ from brokers.errors import BrokerUnavailable, OutcomeUnknown
 from brokers.models import SimulatedOrder
 from brokers.real_time import database_now
 from portfolio import books, order_look_ups, orders, portfolios
-from portfolio.models import Fill, Order
+from portfolio.models import Fill, JournalEntry, Order, Portfolio
+from portfolio.order_intents import new_order
 
 
 class Failing:
@@ -124,6 +126,117 @@ def test_an_order_canceled_before_it_was_sent_is_never_sent(desk, intent, now, m
     Order.objects.filter(pk=order.pk).update(deadline=database_now() - timedelta(seconds=1))
     assert settle(order, now).status == OrderStatus.REJECTED
     assert SimulatedOrder.objects.count() == 0
+
+
+def killed_before_the_wire(desk, intent, now, monkeypatch, **changes) -> Order:
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "send", lambda items, now: None)
+        (order,) = orders.submit([intent(desk, **changes)], now=now)
+    return order
+
+
+def test_an_order_canceled_while_nobody_knows_of_it_is_never_sent(desk, intent, now, monkeypatch):
+    order = killed_before_the_wire(desk, intent, now, monkeypatch)
+    (canceled,) = orders.cancel([order], actor="test", now=now)
+    assert (canceled.status, canceled.cancel_wanted_at) == (OrderStatus.SUBMITTED, now)
+    orders.cancel([order], actor="test", now=now)
+    assert JournalEntry.objects.filter(name="order.cancel_requested", subject=f"order:{order.pk}").count() == 1
+    age(order, seconds=40)
+    assert (settle(order, now).status, order.reason_code) == (OrderStatus.REJECTED, "ABSENT_AT_VENUE")
+    assert SimulatedOrder.objects.count() == 0
+
+
+@pytest.mark.parametrize("price", ["100.00", None], ids=["resting", "filled"])
+def test_a_wish_to_cancel_an_unknown_order_meets_it_when_it_shows_up(desk, intent, now, monkeypatch, price):
+    wish = {"order_type": OrderType.LIMIT, "limit_price": Decimal(price)} if price else {}
+    order = send_into(desk, lambda desk: intent(desk, **wish), now, monkeypatch, OutcomeUnknown("timeout"), lands=True)
+    (canceled,) = orders.cancel([order], actor="test", now=now)
+    assert (canceled.status, canceled.cancel_wanted_at) == (OrderStatus.UNKNOWN, now)
+    assert settle(order, now).status == (OrderStatus.CANCELED if price else OrderStatus.FILLED)
+    assert books.check([desk]).differences == []
+
+
+def test_a_wish_to_cancel_outlives_a_sync_that_finds_the_order_first(desk, intent, now, monkeypatch):
+    wish = {"order_type": OrderType.LIMIT, "limit_price": Decimal("100.00")}
+    order = send_into(desk, lambda desk: intent(desk, **wish), now, monkeypatch, OutcomeUnknown("timeout"), lands=True)
+    orders.cancel([order], actor="test", now=now)
+    orders.sync([desk], now=now)
+    order.refresh_from_db()
+    assert order.status == OrderStatus.ACCEPTED
+    assert settle(order, now).status == OrderStatus.CANCELED
+    assert SimulatedOrder.objects.get().state == "CANCELED"
+
+
+def test_a_cancel_that_comes_between_look_up_and_sending_wins(desk, intent, now, monkeypatch):
+    order = send_into(desk, intent, now, monkeypatch, OutcomeUnknown("timeout"))
+    seen = Order.objects.select_related("portfolio").get()
+    orders.cancel([order], actor="test", now=now)
+    order_look_ups.send_again(seen, now=now)
+    assert SimulatedOrder.objects.count() == 0
+
+
+@pytest.mark.parametrize("who", ["sender", "sync"])
+def test_an_order_given_up_as_absent_that_arrives_late_is_canceled_there(desk, intent, now, monkeypatch, who):
+    """Its sender was slow, not dead: the order works at the venue while the desk calls it rejected."""
+    wish = intent(desk, order_type=OrderType.LIMIT, limit_price=Decimal("100.00"))
+    written, _ = orders.write_rows([wish], now=now)
+    order = written[0].order
+    portfolios.halt(desk, reason="", actor="test", now=now)
+    age(order, seconds=40)
+    assert settle(order, now).reason_code == "ABSENT_AT_VENUE"
+    if who == "sender":
+        orders.send(written, now=now)
+    else:
+        registry.adapter(orders.account_key(desk), now=now).submit_many([new_order(order, written[0].leg, wish.symbol)])
+    orders.sync([desk], now=now)
+    orders.sync([desk], now=now)
+    assert JournalEntry.objects.filter(name="order.found_late", subject=f"order:{order.pk}").count() == 1
+    assert (settle(order, now).status, order.reason_code) == (OrderStatus.REJECTED, "ABSENT_AT_VENUE")
+    assert SimulatedOrder.objects.get().state == "CANCELED"
+    assert order.next_look_up_at is None
+
+
+class Raising:
+    """A venue that fails for one portfolio and serves the others."""
+
+    def __init__(self, error: Exception, portfolio: Portfolio) -> None:
+        self.error, self.account, self.real = error, portfolio.account_id, registry.adapter
+
+    def __call__(self, key, now):
+        return Failing(self.error) if key.account_id == self.account else self.real(key, now=now)
+
+
+def lock_timeout() -> OperationalError:
+    error = OperationalError("canceling statement due to lock timeout")
+    error.__cause__ = type("LockNotAvailable", (Exception,), {"sqlstate": "55P03"})()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "is_sent"),
+    [
+        (lock_timeout(), OrderStatus.SUBMITTED, False),
+        (OperationalError("database is locked"), OrderStatus.SUBMITTED, False),
+        (OperationalError("server closed the connection"), OrderStatus.UNKNOWN, True),
+        (ValueError("no"), OrderStatus.UNKNOWN, True),
+    ],
+)
+def test_one_venue_account_that_fails_stops_no_other(
+    desk, other_desk, intent, now, monkeypatch, error, status, is_sent
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "adapter", Raising(error, desk))
+        mine, others = orders.submit([intent(desk), intent(other_desk)], now=now)
+    assert (mine.status, mine.sent_at is not None) == (status, is_sent)
+    assert others.venue_order_id
+    assert SimulatedOrder.objects.count() == 1
+
+
+def test_pressing_again_sends_what_could_not_be_sent(desk, intent, now, monkeypatch):
+    order = send_into(desk, intent, now, monkeypatch, BrokerUnavailable("refused"))
+    (again,) = orders.submit([intent(desk)], now=now)
+    assert (again.pk, again.status) == (order.pk, OrderStatus.FILLED)
+    assert SimulatedOrder.objects.count() == 1
 
 
 @pytest.mark.parametrize(("looks", "wait"), [(0, 2), (1, 5), (5, 80), (6, 60), (40, 60)])

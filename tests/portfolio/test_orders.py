@@ -4,15 +4,17 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import OperationalError
 
 from brokers import registry
 from brokers.enums import OrderStatus, OrderType, Side, TimeInForce
 from brokers.errors import BrokerUnavailable, OutcomeUnknown
 from brokers.models import SimulatedOrder
-from portfolio import books, orders, portfolios, rebuild
+from portfolio import books, order_wire, orders, portfolios, rebuild
 from portfolio.enums import OrderRole, Origin, TradeStatus
 from portfolio.models import Fill, JournalEntry, Order, OrderLeg, Position, Trade
 from portfolio.order_intents import client_order_id
+from tests.brokers.simulator.scripted import ScriptedMarket
 
 FINAL = OrderStatus.FILLED
 
@@ -300,3 +302,54 @@ def test_partial_fills_leave_the_order_working_until_the_rest(desk, place, now):
             break
     assert order.status == FINAL
     assert Trade.objects.get().status == TradeStatus.OPEN
+
+
+def test_canceling_the_rest_of_an_entry_whose_fills_are_sold_closes_the_trade(desk, place, now, monkeypatch):
+    """Of 100 wanted 40 were bought and sold again: with the rest of the entry the trade is over, at once."""
+    market = ScriptedMarket()
+    market.quote(now - timedelta(minutes=5), "99.98", "100.00", symbol="AAPL", size=40)
+    market.volume = 0
+    monkeypatch.setattr(registry, "market", lambda: market)
+    wish = {"symbol": "AAPL", "order_type": OrderType.LIMIT, "limit_price": Decimal("100.00")}
+    (entry,) = place(desk, quantity=Decimal(100), time_in_force=TimeInForce.GTC, **wish)
+    assert entry.filled_quantity == 40
+    place(desk, "form:2", symbol="AAPL", side=Side.SELL, quantity=Decimal(40), at=now + timedelta(minutes=2))
+    trade = Trade.objects.get()
+    assert (trade.status, trade.legs.get().open_quantity) == (TradeStatus.OPEN, 0)
+    (canceled,) = orders.cancel([entry], actor="test", now=now + timedelta(minutes=3))
+    trade.refresh_from_db()
+    assert (canceled.status, trade.status) == (OrderStatus.CANCELED, TradeStatus.CLOSED)
+    assert books.check([desk]).differences == []
+
+
+def test_an_answer_that_cannot_be_written_stops_no_other_portfolio(desk, other_desk, intent, now, monkeypatch):
+    """Somebody holds the portfolio's row: its order stays SUBMITTED, and the caller hears of it at the end."""
+    real = order_wire.write_answers
+
+    def locked_for_one(answers, *, now):
+        if Order.objects.filter(pk__in=answers, portfolio=desk).exists():
+            raise OperationalError("database is locked")
+        real(answers, now=now)
+
+    monkeypatch.setattr(order_wire, "write_answers", locked_for_one)
+    with pytest.raises(OperationalError):
+        orders.submit([intent(desk), intent(other_desk)], now=now)
+    assert Order.objects.get(portfolio=desk).status == OrderStatus.SUBMITTED
+    assert Order.objects.get(portfolio=other_desk).venue_order_id
+
+
+def test_a_cancel_that_the_venue_cannot_take_stops_no_other(desk, other_desk, place, now, monkeypatch):
+    wish = {"order_type": OrderType.LIMIT, "limit_price": Decimal("100.00")}
+    (mine,), (others,) = place(desk, **wish), place(other_desk, **wish)
+    real = registry.adapter
+
+    def locked_for_one(key, now):
+        if key.account_id == desk.account_id:
+            raise OperationalError("database is locked")
+        return real(key, now=now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "adapter", locked_for_one)
+        mine, others = orders.cancel([mine, others], actor="test", now=now)
+    assert (mine.status, others.status) == (OrderStatus.PENDING_CANCEL, OrderStatus.CANCELED)
+    assert mine.waiting_for == "The venue has not taken the cancel: database is locked"

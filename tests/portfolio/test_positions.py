@@ -1,5 +1,6 @@
 """Marks: the same exact product on every engine, set-wise and row by row, at a constant number of statements."""
 
+import threading
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -191,6 +192,58 @@ def test_a_holding_without_a_price_loses_its_mark_and_says_why(shares, portfolio
     assert held.mark_reason == "There is no price of S00. No quote."
     assert len(other.mark_reason) == 200
     assert held.mark_as_of == now  # since when it has had none
+
+
+def test_a_holding_is_unmarked_by_its_instrument_not_by_its_symbol(shares, portfolios, now):
+    (mine,) = portfolios(1)
+    old = Instrument.objects.create(symbol="S00", kind=InstrumentKind.ETF, multiplier=1, is_active=False)
+    held, namesake, gone = (hold(mine, share, Decimal(2)) for share in (shares[0], old, shares[1]))
+    Position.objects.update(mark=Decimal(9), market_value=Decimal(18), unrealized_pnl=Decimal(0), mark_as_of=now)
+    Instrument.objects.filter(pk=shares[1].pk).update(is_active=False)
+    found = {
+        "S00": price(shares[0], Decimal(5), now),
+        "S01": PriceUnavailable("S01", ("S01 is not listed at this desk.",)),
+    }
+    assert positions.mark([mine], found, now=now) == ["S00", "S01"]
+    rows = Position.objects.in_bulk()
+    assert rows[held.pk].market_value == 10
+    assert (rows[namesake.pk].mark, rows[namesake.pk].market_value) == (None, None)
+    assert "another instrument" in rows[namesake.pk].mark_reason
+    assert rows[gone.pk].mark_reason == "There is no price of S01. S01 is not listed at this desk."
+
+
+def test_a_flat_namesake_is_nobodys_missing_price(shares, portfolios, now):
+    (mine,) = portfolios(1)
+    Instrument.objects.create(symbol="S00", kind=InstrumentKind.ETF, multiplier=1, is_active=False)
+    hold(mine, shares[0], Decimal(2))
+    assert positions.mark([mine], {"S00": price(shares[0], Decimal(5), now)}, now=now) == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time and no row locks.")
+def test_passes_over_the_same_holdings_never_wait_for_each_other_in_a_circle(shares, portfolios, now):
+    all_of_them, draw = portfolios(20), Random(5)
+    pairs = [(portfolio, share) for portfolio in all_of_them for share in shares]
+    for portfolio, share in draw.sample(pairs, len(pairs)):
+        hold(portfolio, share, Decimal(1))
+    rounds = [[(draw.sample(all_of_them, 20), draw.sample(shares, 6)) for _ in range(25)] for _ in range(3)]
+    errors = []
+
+    def work(calls):
+        try:
+            for group, some in calls:
+                positions.mark(group, {share.symbol: price(share, Decimal(5), now) for share in some}, now=now)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(calls,)) for calls in rounds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
 
 
 def statements(portfolios: list[Portfolio], found: dict, now) -> int:

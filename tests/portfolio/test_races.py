@@ -188,7 +188,7 @@ def test_tick_and_pages_that_sync_at_once_book_each_fill_once(desk, intent, now)
 
 @pytest.mark.parametrize("are_processes", [True, False], ids=["two-workers", "two-threads-of-one-worker"])
 def test_two_ticks_that_ring_at_once_do_the_work_once(desk, intent, now, monkeypatch, are_processes):
-    """Leases only save work: threads of one worker share its name, so both may run, and nothing is booked twice."""
+    """Leases only save work: one after the other both may run, and nothing is booked twice."""
     orders.submit([intent(desk)], now=now)
     monkeypatch.setattr(clock, "now", lambda: now)
     if are_processes:

@@ -10,6 +10,7 @@ from portfolio.models import JournalEntry, Portfolio, Position, Snapshot
 
 OPEN = datetime(2026, 11, 13, 14, 30, tzinfo=UTC)
 CLOSE = datetime(2026, 11, 13, 21, 0, tzinfo=UTC)
+MONDAY_OPEN = datetime(2026, 11, 16, 14, 30, tzinfo=UTC)
 HALF_DAY_CLOSE = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
@@ -63,6 +64,28 @@ def test_a_missing_mark_makes_no_equity(desk, place, now):
     Position.objects.update(mark=None, market_value=None)
     (row,) = snapshots.take([desk], now=now)
     assert (row.complete, row.equity, row.drawdown, row.day_pnl) == (False, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("at", "as_of", "source", "is_complete"),
+    [
+        (OPEN + 120 * MINUTE, OPEN + 115 * MINUTE, "QUOTE", True),  # exactly 300 seconds
+        (OPEN + 120 * MINUTE, OPEN + 115 * MINUTE - timedelta(seconds=1), "QUOTE", False),
+        (OPEN + 120 * MINUTE, OPEN - timedelta(days=1), "DAILY_BAR", False),
+        (CLOSE + 6 * MINUTE, CLOSE - 5 * MINUTE, "QUOTE", True),
+        (CLOSE + 6 * MINUTE, CLOSE - 5 * MINUTE - timedelta(seconds=1), "QUOTE", False),
+        (CLOSE + 6 * MINUTE, CLOSE - timedelta(days=1), "DAILY_BAR", True),
+        (MONDAY_OPEN - MINUTE, CLOSE - MINUTE, "QUOTE", True),  # before the open Friday's close stands
+        (MONDAY_OPEN - MINUTE, CLOSE - 6 * MINUTE, "QUOTE", False),
+        (OPEN + 120 * MINUTE, None, "", False),
+    ],
+)
+def test_only_fresh_marks_make_a_complete_snapshot(desk, place, at, as_of, source, is_complete):
+    place(desk)
+    Position.objects.update(mark_as_of=as_of, mark_source=source)
+    (row,) = snapshots.take([desk], now=at)
+    assert row.complete is is_complete
+    assert (row.equity is not None) is is_complete
 
 
 def test_a_deposit_is_neither_profit_nor_drawdown(desk, now):

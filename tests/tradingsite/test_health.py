@@ -8,6 +8,8 @@ from django.db import DatabaseError
 
 from brokers.models import LatestPrice
 from monitoring.models import TickRun
+from portfolio.models import Portfolio
+from portfolio.order_sync import CATCHING_UP
 from tradingsite import health
 
 NOW = datetime(2024, 3, 11, 14, 0, tzinfo=UTC)
@@ -136,3 +138,19 @@ def test_the_price_of_a_holding_may_be_a_minute_old(desk, place, now, monkeypatc
 @pytest.mark.django_db
 def test_prices_rest_while_the_market_does(now):
     assert health.price_age(now=now + timedelta(hours=10)).detail == "market closed"
+
+
+@pytest.mark.django_db
+def test_a_portfolio_in_trouble_is_told_and_leaves_the_desk_healthy(client, desk, other_desk):
+    ran("tick", 4)
+    ran("sweep", 50)
+    assert health.portfolios_in_trouble().detail == "none"
+    Portfolio.objects.filter(pk=desk.pk).update(sync_error="NotBookable: a fill names nobody.")
+    Portfolio.objects.filter(pk=other_desk.pk).update(sync_error=f"{CATCHING_UP}: booked until 2026-11-13 16:00 UTC.")
+    assert health.portfolios_in_trouble() == health.Finding(
+        "portfolios in trouble", True, "1 cannot be brought up to date"
+    )
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()["checks"][-1]["name"]) == (200, "portfolios in trouble")
+    Portfolio.objects.update(archived_at=NOW)
+    assert health.portfolios_in_trouble().detail == "none"

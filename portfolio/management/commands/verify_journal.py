@@ -15,8 +15,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = books.Findings()
-        for user_id in JournalHead.objects.values_list("user_id", flat=True):
-            books.check_chain(user_id, found)
+        with books.one_view():
+            for user_id in JournalHead.objects.values_list("user_id", flat=True):
+                books.check_chain(user_id, found)
         faults = [str(difference) for difference in found.differences] + anchors.faults()
         for fault in faults:
             self.stdout.write(self.style.ERROR(fault))

@@ -230,3 +230,27 @@ def test_a_quiet_preset_never_fills_more_than_a_generous_one():
     ]
     assert all(isinstance(fill, FillDecision) for fill in fills)
     assert [fill.quantity_units for fill in fills] == [quantity(585), quantity(2_340), quantity(5_000)]
+
+
+def test_a_part_worth_nothing_is_not_traded_before_the_rest():
+    def after(used):
+        return shares(settings=BY_SIZE, volume=19, used_units=quantity(used))
+
+    # 19 of volume allow one share, of which 0.00001 are left: at 150.02 that is 0.0015, which rounds to 0.00.
+    scene = quote("149.98", "150.02", ask_size=0)
+    found = waiting(order("BUY", count="5"), scene, after("0.99999"))
+    assert found.waiting_for == "only 0.00001 could trade now, worth less than half a cent"
+    assert found.ends_order == ""
+    # 0.00004 are worth 0.0060: a cent.
+    found = filled(order("BUY", count="5"), scene, after("0.99996"))
+    assert (found.quantity_units, found.notional_units) == (quantity("0.00004"), price("0.01"))
+
+
+def test_what_completes_an_order_trades_even_when_it_is_worth_nothing():
+    found = filled(order("SELL", count="0.00001"), quote("149.98", "150.02"), shares())
+    assert (found.notional_units, found.completes_order) == (0, True)
+
+
+def test_cash_for_less_than_half_a_cent_of_it_ends_a_buy():
+    found = waiting(order("BUY", count="1.5"), quote("149.98", "150.02"), shares(cash_units=price("0.0049")))
+    assert found.ends_order == CASH_AT_FILL

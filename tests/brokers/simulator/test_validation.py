@@ -101,8 +101,14 @@ CASES = [
     ("QUANTITY_OR_NOTIONAL", order(quantity=None), order(), AROUND),
     ("QUANTITY_OR_NOTIONAL", order(side=Side.SELL, quantity=None, notional=Decimal(5)), sell(1), AROUND),
     (
-        "QUANTITY_NOT_POSITIVE",
+        "NOTIONAL_TOO_SMALL",
         order(quantity=None, notional=Decimal("0.99")),
+        order(quantity=None, notional=Decimal("1.00")),
+        AROUND,
+    ),
+    (
+        "QUANTITY_NOT_POSITIVE",
+        order(quantity=None, notional=Decimal(0)),
         order(quantity=None, notional=Decimal("1.00")),
         AROUND,
     ),

@@ -12,7 +12,7 @@ from brokers.enums import ActivityKind, OrderStatus, Side, TimeInForce
 from brokers.models import Instrument, SimulatedAccount, SimulatedFill, SimulatedOrder, SimulatedPosition
 from brokers.simulator import accounts, batch, book_writing, catch_up, venue
 
-from .orders import activities, advance, fills, limit, order, report, send, stop
+from .orders import activities, advance, fills, limit, order, report, send, stop, trailing
 from .scripted import OPEN, ScriptedMarket
 
 MINUTE = timedelta(minutes=1)
@@ -52,6 +52,25 @@ def test_a_split_4_for_1_turns_25_shares_and_their_stop_into_100_at_25_34(accoun
     (split,) = book_of(ActivityKind.SPLIT, account)
     assert (split.quantity, split.ratio_from, split.ratio_to, split.amount) == (Decimal(100), 1, 4, 0)
     assert split.occurred_at < MONDAY_OPEN
+
+
+def test_reports_carry_the_prices_in_force_after_a_split(account, market):
+    send(account, market, order(quantity="50"))
+    send(
+        account,
+        market,
+        stop("101.37", side=Side.SELL, quantity="25", time_in_force=GTC),
+        trailing(trail_amount=Decimal("4.00"), side=Side.SELL, quantity="25", time_in_force=GTC),
+        limit("100.03", quantity="7", time_in_force=GTC),
+    )
+    assert report(account, "limit").limit_price == Decimal("100.03")
+    market.split(MONDAY, 1, 4)
+    market.quote(MONDAY_OPEN, "37.50", "37.51")
+    advance(account, market, MONDAY_OPEN - SECOND)
+    assert report(account, "stop").stop_price == Decimal("25.34")
+    assert report(account, "stop").limit_price is None
+    assert report(account, "trailing").trail_amount == Decimal("1.00")
+    assert report(account, "limit").limit_price == Decimal("25.00")  # 25.0075 down
 
 
 def test_a_reverse_split_1_for_8_leaves_12_of_101_shares_and_25_33_in_cash(whole, account, market):

@@ -9,8 +9,10 @@ from django.db import connection, transaction
 
 from brokers import money
 from brokers.enums import InstrumentKind, Side
-from brokers.models import Instrument, SimulatedAccount
-from brokers.simulator import accounts, book_rows, venue
+from brokers.errors import BrokerUnavailable
+from brokers.models import Instrument, SimulatedAccount, SimulatedOrder
+from brokers.simulator import accounts, book_rows, submission, venue
+from brokers.simulator.adapter import SimulatedBroker
 
 from .orders import order, send
 from .scripted import OPEN, ScriptedMarket
@@ -100,3 +102,52 @@ def test_ticks_and_clicks_at_once_leave_every_book_right(opened, market):
         for fill in account.fills.all():
             moved -= Side(fill.side).sign * money.notional_cents(fill.price_units, fill.quantity_units)
         assert account.cash_units == moved
+
+
+def test_an_order_that_is_just_being_written_is_found_and_not_said_to_be_missing(opened, market, monkeypatch):
+    inside, go = threading.Event(), threading.Event()
+    honest = submission._Desk.settle
+    found = []
+
+    def settle(desk):
+        inside.set()
+        go.wait(timeout=10)
+        honest(desk)
+
+    def look_up():
+        inside.wait(timeout=10)
+        threading.Timer(0.2, go.set).start()
+        broker = SimulatedBroker(str(opened[0].account_id), now=OPEN + MINUTE, market=market)
+        found.extend([broker.order(client_order_id="one"), broker.order(client_order_id="another")])
+
+    monkeypatch.setattr(submission._Desk, "settle", settle)
+    in_threads(lambda: send(opened[0], market, order()), look_up)
+    assert found[0].client_order_id == "one"
+    assert found[1] is None
+
+
+def test_a_lock_that_is_held_too_long_makes_the_venue_unavailable_and_leaves_nothing(opened, market):
+    held, done = threading.Event(), threading.Event()
+    answers = []
+
+    def hold():
+        with transaction.atomic():
+            book_rows.lock_accounts([opened[0].account_id], skip_locked=False)
+            held.set()
+            done.wait(timeout=10)
+
+    def try_all():
+        held.wait(timeout=10)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '100ms'")
+        broker = SimulatedBroker(str(opened[0].account_id), now=OPEN + MINUTE, market=market)
+        for verb in (lambda: broker.submit(order()), lambda: broker.order(client_order_id="one")):
+            try:
+                verb()
+            except BrokerUnavailable as error:
+                answers.append(error.retry_after_seconds)
+        done.set()
+
+    in_threads(hold, try_all)
+    assert answers == [1, 1]
+    assert not SimulatedOrder.objects.exists()

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 
+from portfolio import orders as verbs
 from portfolio import queries
 from portfolio.models import Order
 
@@ -121,3 +122,12 @@ def test_slippage_is_measured_against_the_expected_price(desk, alice, expected, 
     given = {"expected_price": expected, "slippage": slippage}
     numbers = {name: None if value is None else Decimal(value) for name, value in given.items()}
     assert replace(row, **numbers).slippage_bps == (None if bps is None else Decimal(bps))
+
+
+def test_a_cancel_before_the_venue_has_answered_is_remembered_in_words(desk, browser_of_alice, monkeypatch):
+    monkeypatch.setattr(verbs, "send", lambda items, now: None)  # its sender died on the way
+    order = desk.submit("SPY", quantity=Decimal(10))
+    answer = browser_of_alice.post(reverse("portfolio:cancel", args=[order.pk]), follow=True)
+    assert "The cancel is remembered" in text(answer)
+    order.refresh_from_db()
+    assert order.cancel_wanted_at is not None

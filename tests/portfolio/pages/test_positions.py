@@ -6,12 +6,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from portfolio import queries
+from portfolio import queries, trades
 from portfolio.models import Order, Position, Trade
+from portfolio.pages import retries
 
 QUOTE_SECONDS = 120
 
@@ -219,3 +220,30 @@ def test_without_scripts_closing_leads_back_with_a_message(desk, browser_of_alic
     answer = browser_of_alice.post(reverse("portfolio:close", args=[trade.pk]), given)
     assert answer["Location"] == page_of(desk)
     assert "Close SPY" in text(browser_of_alice.get(page_of(desk)))
+
+
+def test_a_close_while_halted_says_why_and_leaves_everything_as_it_is(desk, browser_of_alice):
+    trade = desk.buy("SPY").trade
+    dialog = ask(browser_of_alice, trade)
+    browser_of_alice.post(reverse("portfolio:state", args=[desk.portfolio.pk]), {"action": "halt"})
+    answer = press(browser_of_alice, trade, dialog)
+    assert answer.status_code == 422
+    assert "Swing desk is halted" in text(answer)
+    assert not Order.objects.filter(role="EXIT").exists()
+
+
+def test_a_press_interrupted_by_a_lock_carries_on_by_itself(desk, browser_of_alice, monkeypatch):
+    """The lock could not be had after the trade was claimed: the same press goes on and sells, once."""
+    trade, real, failures = desk.buy("SPY").trade, trades.send_exit, [OperationalError("database is locked")]
+
+    def locked_once(wish, *, now):
+        if failures:
+            raise failures.pop()
+        return real(wish, now=now)
+
+    monkeypatch.setattr(trades, "send_exit", locked_once)
+    monkeypatch.setattr(retries, "PAUSE_SECONDS", 0)
+    assert press(browser_of_alice, trade, ask(browser_of_alice, trade)).status_code == 204
+    desk.catch_up()
+    trade.refresh_from_db()
+    assert (trade.status, Order.objects.filter(role="EXIT").count()) == ("CLOSED", 1)
