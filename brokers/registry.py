@@ -56,6 +56,11 @@ def open_account(
     return _key(account)
 
 
+def account_id_of(event_id: str) -> str:
+    """The id of the account that `open_account` opens, or opened, for this event."""
+    return str(accounts.identity(event_id))
+
+
 def deposit(key: AccountKey, *, amount: Decimal, event_id: str, now: datetime) -> SimulatedActivity:
     """Put money into a simulated account; its activity report is what the desk books."""
     account_id = _caught_up(key, now=now)

@@ -17,6 +17,7 @@ from brokers.batch_rows import insert_rows, update_rows
 from brokers.enums import OrderStatus
 from brokers.errors import Refusal
 from brokers.market_data import prices
+from brokers.market_data.listings import tradable
 from brokers.models import Instrument
 from brokers.real_time import database_now
 from portfolio import journal, standing
@@ -131,8 +132,7 @@ def market_prices(intents: Iterable[OrderIntent], *, now: datetime) -> Mapping[s
 
 
 def instruments_of(intents: Iterable[OrderIntent]) -> dict[str, Instrument]:
-    symbols = {intent.symbol for intent in intents}
-    return {row.symbol: row for row in Instrument.objects.filter(symbol__in=symbols, is_active=True)}
+    return tradable({intent.symbol for intent in intents})
 
 
 def existing_orders(intents: Iterable[OrderIntent]) -> dict[tuple[int, str], list[Order]]:

@@ -28,20 +28,32 @@ class StateUnchanged(ValueError):
     """The portfolio is archived, or not in a state this can change; the message says which."""
 
 
-def open(*, user: User, name: str, cash: Decimal, preset: str = "CONSERVATIVE", actor: str, now: datetime) -> Portfolio:
+def open(
+    *,
+    user: User,
+    name: str,
+    cash: Decimal,
+    preset: str = "CONSERVATIVE",
+    key: str = "",
+    actor: str,
+    now: datetime,
+) -> Portfolio:
     """
     Open a paper portfolio at the simulated venue with its first deposit and default limits.
 
-    Raises NameTaken, or ValueError with a sentence for a name or an amount that cannot be.
+    The same `key` opens one portfolio, however often it is sent and wherever it was interrupted. Raises
+    NameTaken, or ValueError with a sentence for a name or an amount that cannot be.
     """
     name = checked_name(name)
     check_cash(cash)
-    if Portfolio.objects.for_user(user).filter(name=name, archived_at__isnull=True).exists():
-        raise NameTaken(f"You already have a portfolio called {name}.")
-    number = Portfolio.objects.for_user(user).count() + 1
-    event_id = f"open:{user.pk}:{number}:{name}:{now.isoformat()}"
-    key = registry.open_account(event_id=event_id, cash=cash, preset=preset, seed=luck(event_id), now=now)
-    portfolio = write_portfolio(user, name, cash, preset, key.account_id, actor=actor, now=now)
+    mine = Portfolio.objects.for_user(user)
+    event_id = f"open:{user.pk}:{key or f'{mine.count() + 1}:{name}:{now.isoformat()}'}"
+    portfolio = mine.filter(account_id=registry.account_id_of(event_id)).first()
+    if portfolio is None:
+        if mine.filter(name=name, archived_at__isnull=True).exists():
+            raise NameTaken(f"You already have a portfolio called {name}.")
+        account = registry.open_account(event_id=event_id, cash=cash, preset=preset, seed=luck(event_id), now=now)
+        portfolio = write_portfolio(user, name, cash, preset, account.account_id, actor=actor, now=now)
     orders.sync([portfolio], now=now)
     portfolio.refresh_from_db()
     return portfolio
@@ -70,6 +82,9 @@ def write_portfolio(
             RiskLimits.objects.create(user=user, portfolio=portfolio)
             record(portfolio, "portfolio.opened", actor=actor, now=now, data={"cash": cash, "preset": preset})
     except IntegrityError as error:
+        made = Portfolio.objects.for_user(user).filter(account_id=account_id).first()
+        if made is not None:
+            return made  # the same wish, sent twice at once
         raise NameTaken(f"You already have a portfolio called {name}.") from error
     return portfolio
 

@@ -52,7 +52,7 @@ def open(
     cash_units = _amount_units(cash, allow_zero=True)
     with transaction.atomic():
         account, is_new = SimulatedAccount.objects.get_or_create(
-            account_id=uuid.uuid5(NAMESPACE, event_id),
+            account_id=identity(event_id),
             defaults={
                 "currency": CURRENCY,
                 "kind": kind,
@@ -66,6 +66,11 @@ def open(
         if is_new and cash_units:
             _book(account, ActivityKind.DEPOSIT, cash_units, event_id=OPENING, now=now)
     return account
+
+
+def identity(event_id: str) -> uuid.UUID:
+    """Return the account id that an opening has, before and after it."""
+    return uuid.uuid5(NAMESPACE, event_id)
 
 
 def deposit(account_id: uuid.UUID, *, amount: Decimal, event_id: str, now: datetime) -> SimulatedActivity:

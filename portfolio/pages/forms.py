@@ -75,6 +75,7 @@ class PortfolioForm(forms.Form):
         missing="Say how much cash it starts with.",
     )
     preset = forms.ChoiceField(widget=forms.RadioSelect)
+    key = forms.UUIDField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, presets: tuple[tuple[str, str], ...], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,5 +1,6 @@
 """The first page: every portfolio, what is owned in all, and opening another one."""
 
+import uuid
 from decimal import Decimal
 
 from django.http import HttpRequest, HttpResponse
@@ -50,7 +51,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @signed_in
 def new_portfolio(request: HttpRequest) -> HttpResponse:
     presets = registry.presets()
-    start = {"cash": f"{START_CASH:f}", "preset": presets[0][0]}
+    start = {"cash": f"{START_CASH:f}", "preset": presets[0][0], "key": uuid.uuid4()}
     form = PortfolioForm(request.POST or None, initial=start, presets=presets)
     if request.method == "POST" and form.is_valid():
         try:
@@ -59,6 +60,7 @@ def new_portfolio(request: HttpRequest) -> HttpResponse:
                 name=form.cleaned_data["name"],
                 cash=form.cleaned_data["cash"],
                 preset=form.cleaned_data["preset"],
+                key=str(form.cleaned_data["key"] or uuid.uuid4()),
                 actor=actor(request),
                 now=clock.now(),
             )

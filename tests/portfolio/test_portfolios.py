@@ -7,6 +7,7 @@ import pytest
 
 from brokers import registry
 from brokers.enums import OrderStatus, OrderType
+from brokers.models import SimulatedAccount
 from portfolio import books, orders, portfolios
 from portfolio.models import JournalEntry, LedgerTransaction, Portfolio
 
@@ -98,3 +99,15 @@ def test_the_venues_book_is_the_desks_book(desk, place, now):
     ours = {row.instrument.symbol: row.quantity for row in desk.positions.select_related("instrument")}
     assert ours == theirs
     assert broker.account().cash == desk.cash
+
+
+def test_the_same_key_opens_one_portfolio_wherever_it_was_interrupted(alice, listed, now, monkeypatch):
+    wish = {"user": alice, "name": "New", "cash": Decimal(5_000), "key": "form-1", "actor": "test"}
+    with monkeypatch.context() as patch:
+        patch.setattr(portfolios, "write_portfolio", lambda *_, **__: 1 / 0)  # the process dies after the venue
+        with pytest.raises(ZeroDivisionError):
+            portfolios.open(**wish, now=now)
+    first = portfolios.open(**wish, now=now + timedelta(seconds=30))
+    again = portfolios.open(**wish, now=now + timedelta(seconds=40))
+    assert (first.pk, first.cash) == (again.pk, 5_000)
+    assert SimulatedAccount.objects.count() == Portfolio.objects.count() == 1
