@@ -102,7 +102,9 @@ def book_split(book: BatchBook, portfolio: Portfolio, report: ActivityReport) ->
     for trade in trades:
         scale_leg(trade, instrument.pk, ratio_from=report.ratio_from, ratio_to=report.ratio_to)
     new = sum(lot.units.remaining for lot in lots)
-    book.split_position(portfolio, instrument, quantity=new - old)
+    book.split_position(
+        portfolio, instrument, quantity=new - old, ratio_from=report.ratio_from, ratio_to=report.ratio_to
+    )
     return split_postings(instrument_id=instrument.pk, cost=cost, old_quantity=old, new_quantity=new)
 
 

@@ -11,7 +11,7 @@ from django.db.models import BigIntegerField, ExpressionWrapper, F, QuerySet
 from brokers.batch_rows import insert_rows, insert_units, update_rows, update_units
 from brokers.market_data.listings import tradable
 from brokers.models import Instrument
-from brokers.money import money_units, money_value, quantity_units, quantity_value
+from brokers.money import divide_half_away, money_units, money_value, quantity_units, quantity_value
 from portfolio.accounting.lots import LotUnits
 from portfolio.accounting.valuation import average_price, market_value
 from portfolio.enums import POOLED_ORIGINS, TradeStatus
@@ -168,11 +168,16 @@ class BatchBook:
             worth = market_value(price=money_units(row.mark), quantity=held, multiplier=multiplier)
             row.market_value, row.unrealized_pnl = money_value(worth), money_value(worth - cost)
 
-    def split_position(self, portfolio: Portfolio, instrument: Instrument, *, quantity: int) -> None:
-        """Add what a split adds; the value stays as it is until there is a mark on the new basis."""
+    def split_position(
+        self, portfolio: Portfolio, instrument: Instrument, *, quantity: int, ratio_from: int, ratio_to: int
+    ) -> None:
+        """Add what a split adds, and put the mark on the new basis, so that the value stays what it was."""
         row = self.position(portfolio, instrument)
         held = quantity_units(row.quantity) + quantity
         row.quantity = quantity_value(held)
+        if row.mark is not None:
+            row.mark = money_value(divide_half_away(money_units(row.mark) * ratio_from, ratio_to))
+        self.value(row, held=held, cost=money_units(row.cost), multiplier=instrument.multiplier)
         row.average_cost = money_value(
             average_price(cost=money_units(row.cost), quantity=held, multiplier=instrument.multiplier)
         )

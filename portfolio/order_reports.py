@@ -15,7 +15,7 @@ from portfolio.models import Order
 STATUS_FIELDS = (
     "status", "venue_status", "venue_order_id", "reason_code", "reason_text", "warnings", "waiting_for",
     "quantity", "limit_price", "stop_price", "trail_amount", "filled_quantity", "average_fill_price", "trade",
-    "final_at", "venue_updated_at", "sent_at", "deadline", "look_ups", "next_look_up_at",
+    "final_at", "judged_price", "venue_updated_at", "sent_at", "deadline", "look_ups", "next_look_up_at",
 )  # fmt: skip
 # With these the desk gave an order up as never arrived; should it show up all the same, it is canceled.
 ABSENCES = ("ABSENT_AT_VENUE", "NEVER_SENT")

@@ -137,13 +137,22 @@ def take_terms(reports: Mapping[int, VenueReports], orders: Mapping[tuple[int, s
             if order is None or order.is_final:
                 continue
             before = terms(order)
+            left = None if order.quantity is None else order.quantity - order.filled_quantity
             if item.quantity is not None and item.quantity >= order.filled_quantity:
                 order.quantity = item.quantity
             order.limit_price = item.limit_price or order.limit_price
             order.stop_price = item.stop_price or order.stop_price
             order.trail_amount = item.trail_amount or order.trail_amount
+            rescale_judged_price(order, left)
             changed += [order] if terms(order) != before else []
     return changed
+
+
+def rescale_judged_price(order: Order, left: Decimal | None) -> None:
+    """Put the price that limits judged on the basis of the new quantity; `left` is what was unfilled before."""
+    now_left = None if order.quantity is None else order.quantity - order.filled_quantity
+    if order.judged_price and left and now_left and left != now_left:
+        order.judged_price = (order.judged_price * left / now_left).quantize(Decimal("0.000001"))
 
 
 def terms(order: Order) -> tuple[Decimal | None, ...]:

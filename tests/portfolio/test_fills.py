@@ -200,3 +200,16 @@ def test_a_portfolio_in_trouble_goes_alone_and_the_rest_stays_one_batch(
     found = orders.sync(Portfolio.objects.all(), now=now)
     assert list(found.errors) == [desk.pk]
     assert Portfolio.objects.get(pk=other_desk.pk).sync_error == ""
+
+
+def test_a_split_leaves_the_value_and_what_limits_judged_where_they_were(desk, place, waiting, report, now):
+    place(desk, "form:1")
+    before = Position.objects.get()
+    resting = waiting("form:2", "20")
+    judged = resting.judged_price
+    report(activities=[split(4, 1, now)], said=[says(resting, OrderStatus.ACCEPTED, "80", "0", now)])
+    after = Position.objects.get()
+    resting.refresh_from_db()
+    assert (after.quantity, after.mark) == (40, (before.mark / 4).quantize(Decimal("0.000001")))
+    assert after.market_value == before.market_value
+    assert (resting.quantity, resting.judged_price) == (80, judged / 4)
