@@ -146,6 +146,8 @@ def test_a_lock_that_is_held_too_long_makes_the_venue_unavailable_and_leaves_not
                 verb()
             except BrokerUnavailable as error:
                 answers.append(error.retry_after_seconds)
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")  # the connection goes back to the pool
         done.set()
 
     in_threads(hold, try_all)
