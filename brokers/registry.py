@@ -61,6 +61,11 @@ def account_id_of(event_id: str) -> str:
     return str(accounts.identity(event_id))
 
 
+def opened_at(key: AccountKey) -> datetime:
+    """When a simulated account was opened, in the desk's time."""
+    return accounts.opened_at(uuid.UUID(key.account_id))
+
+
 def deposit(key: AccountKey, *, amount: Decimal, event_id: str, now: datetime) -> SimulatedActivity:
     """Put money into a simulated account; its activity report is what the desk books."""
     account_id = _caught_up(key, now=now)

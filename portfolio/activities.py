@@ -91,7 +91,7 @@ def book_dividend(book: BatchBook, portfolio: Portfolio, report: ActivityReport)
 
 def book_split(book: BatchBook, portfolio: Portfolio, report: ActivityReport) -> list[Posting]:
     """Multiply all open lots of the instrument; total cost stays."""
-    instrument = book.instruments[report.symbol]
+    instrument = named(book, portfolio, report)
     position = book.position(portfolio, instrument)
     old, cost = quantity_units(position.quantity), money_units(position.cost)
     trades = holders(book, portfolio, instrument)
@@ -123,7 +123,7 @@ def scale_leg(trade: OpenTrade, instrument_id: int, *, ratio_from: int, ratio_to
 
 def book_cash_in_lieu(book: BatchBook, portfolio: Portfolio, report: ActivityReport) -> list[Posting]:
     """Take the fraction, signed like the holding, from the newest lots and pay it out."""
-    instrument = book.instruments[report.symbol]
+    instrument = named(book, portfolio, report)
     fraction, amount = quantity_units(report.quantity or 0), money_units(report.amount)
     trades = holders(book, portfolio, instrument)
     # Trades and their lots stand in the order of their booking, which breaks ties the same way in a replay.
@@ -139,6 +139,14 @@ def book_cash_in_lieu(book: BatchBook, portfolio: Portfolio, report: ActivityRep
     book.move_position(portfolio, instrument, quantity=-fraction, cost=-cost, realized=amount - cost)
     portfolio.cash += report.amount
     return cash_in_lieu_postings(instrument_id=instrument.pk, amount=amount, released_cost=cost, quantity=fraction)
+
+
+def named(book: BatchBook, portfolio: Portfolio, report: ActivityReport) -> Instrument:
+    """The instrument an activity is about. Raises LookupError when nothing ever had its name."""
+    instrument = book.instrument(portfolio.pk, report.symbol)
+    if instrument is None:
+        raise LookupError(f"{report.kind} {report.event_id} names {report.symbol}, which is not a known instrument.")
+    return instrument
 
 
 def holders(book: BatchBook, portfolio: Portfolio, instrument: Instrument) -> list[OpenTrade]:

@@ -71,12 +71,13 @@ class BatchBook:
         self.by_order: dict[int, OpenTrade] = {}
         self.positions: dict[tuple[int, int], Position] = {}
         self.position_changed: set[tuple[int, int]] = set()
+        self.held_names: dict[tuple[int, str], Instrument] = {}
         self.new_fills: list[Fill] = []
 
     @classmethod
     def load(cls, portfolios: Collection[Portfolio], symbols: Iterable[str]) -> "BatchBook":
         """Read what these portfolios hold, and the instruments that the reports name."""
-        book = cls(portfolios, tradable(symbols).values())
+        book = cls(portfolios, named(set(symbols)))
         book.read_rows()
         return book
 
@@ -93,8 +94,14 @@ class BatchBook:
         for pk, leg_id, instrument_id, opened_at, *units in open_lots(keys):
             lot = OpenLot(LotUnits(*units), opened_at, pk)
             by_id[legs[leg_id].trade_id].lots[instrument_id].append(lot)
-        for position in Position.objects.filter(portfolio_id__in=keys):
+        for position in Position.objects.filter(portfolio_id__in=keys).select_related("instrument"):
             self.positions[position.portfolio_id, position.instrument_id] = position
+            if position.quantity:
+                self.held_names[position.portfolio_id, position.instrument.symbol] = position.instrument
+
+    def instrument(self, portfolio_id: int, symbol: str) -> Instrument | None:
+        """What a portfolio means by a symbol: what it holds under that name, else what is listed under it."""
+        return self.held_names.get((portfolio_id, symbol)) or self.instruments.get(symbol)
 
     def name_instruments(self, legs: Collection[TradeLeg]) -> None:
         """Give legs their instruments at once: a trade that closes asks each leg for its multiplier."""
@@ -220,6 +227,13 @@ NEW_LOT_COLUMNS = (
 POSITION_FIELDS = (
     "quantity", "cost", "average_cost", "realized_pnl", "mark", "mark_reason", "market_value", "unrealized_pnl"
 )  # fmt: skip
+
+
+def named(symbols: set[str]) -> list[Instrument]:
+    """The instruments of these symbols: those traded now, else the newest that once was."""
+    listed = tradable(symbols)
+    gone = Instrument.objects.filter(symbol__in=symbols - listed.keys()).order_by("pk")
+    return [*{row.symbol: row for row in gone}.values(), *listed.values()]
 
 
 def open_legs(portfolio_ids: list[int]) -> QuerySet[TradeLeg]:

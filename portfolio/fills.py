@@ -23,7 +23,7 @@ from portfolio.batch_book import BatchBook, OpenTrade
 from portfolio.bookings import Booking, fill_digest
 from portfolio.enums import CloseReason, Direction, LedgerKind, OrderRole, Origin, TradeStatus
 from portfolio.journal import Fact
-from portfolio.models import Fill, LedgerTransaction, Order, Portfolio, Trade
+from portfolio.models import Fill, LedgerTransaction, Order, OrderLeg, Portfolio, Trade
 from portfolio.trade_results import add_to_leg, close_trade
 
 OrderKey = tuple[int, str]
@@ -52,6 +52,7 @@ class Booked:
     causes: dict[int, Fact] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
     bookings: list[Booking] = field(default_factory=list)
+    ordered: dict[int, Instrument] = field(default_factory=dict)
 
 
 def book(
@@ -71,6 +72,7 @@ def book(
     if not touched and not ended:
         return booked
     symbols = {item.symbol for items in new.values() for item in items if item.symbol}
+    booked.ordered = instruments_ordered(orders.values()) if touched else {}
     booked.book = BatchBook.load([portfolios[key] for key in sorted(touched | ended)], symbols)
     for key in sorted(touched):
         for item in new[key]:
@@ -81,6 +83,13 @@ def book(
                 booked.bookings.append(booking)
                 booked.facts.append(fact)
     return booked
+
+
+def instruments_ordered(orders: Iterable[Order]) -> dict[int, Instrument]:
+    """What each order was placed in, by order id: a ticker may have changed hands since."""
+    legs = OrderLeg.objects.filter(order__in=[order.pk for order in orders]).select_related("instrument")
+    shared: dict[int, Instrument] = {}
+    return {leg.order_id: shared.setdefault(leg.instrument_id, leg.instrument) for leg in legs}
 
 
 def settle(booked: Booked, orders: Mapping[OrderKey, Order], *, now: datetime) -> None:
@@ -126,10 +135,11 @@ def activity_key(item: ActivityReport) -> str:
 def book_fill(booked: Booked, portfolio: Portfolio, report: FillReport, orders: Mapping[OrderKey, Order]) -> None:
     """Turn one fill into lots, a trade, a position, a booking and its facts."""
     assert booked.book is not None
-    instrument = booked.book.instruments.get(report.symbol)
+    order = orders.get((portfolio.pk, report.client_order_id))
+    instrument = booked.ordered.get(order.pk) if order is not None else None
+    instrument = instrument or booked.book.instrument(portfolio.pk, report.symbol)
     if instrument is None:
         raise NotBookable(f"Fill {report.venue_fill_id} names {report.symbol}, which is not a known instrument.")
-    order = orders.get((portfolio.pk, report.client_order_id))
     trade, is_first = trade_of(booked.book, portfolio, instrument, report, order)
     fill = fill_row(portfolio, instrument, trade.row, report, order)
     booked.book.new_fills.append(fill)

@@ -134,7 +134,7 @@ def take_terms(reports: Mapping[int, VenueReports], orders: Mapping[tuple[int, s
     for key, report in reports.items():
         for item in report.orders:
             order = orders.get((key, item.client_order_id))
-            if order is None or order.is_final:
+            if order is None or order.is_final or is_older(item, order):
                 continue
             before = terms(order)
             left = None if order.quantity is None else order.quantity - order.filled_quantity
@@ -146,6 +146,10 @@ def take_terms(reports: Mapping[int, VenueReports], orders: Mapping[tuple[int, s
             rescale_judged_price(order, left)
             changed += [order] if terms(order) != before else []
     return changed
+
+
+def is_older(report: OrderReport, order: Order) -> bool:
+    return order.venue_updated_at is not None and report.updated_at < order.venue_updated_at
 
 
 def rescale_judged_price(order: Order, left: Decimal | None) -> None:

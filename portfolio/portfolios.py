@@ -53,7 +53,8 @@ def open(
         if mine.filter(name=name, archived_at__isnull=True).exists():
             raise NameTaken(f"You already have a portfolio called {name}.")
         account = registry.open_account(event_id=event_id, cash=cash, preset=preset, seed=luck(event_id), now=now)
-        portfolio = write_portfolio(user, name, cash, preset, account.account_id, actor=actor, now=now)
+        began = registry.opened_at(account)  # an interrupted opening goes on from where the venue stands
+        portfolio = write_portfolio(user, name, cash, preset, account.account_id, actor=actor, now=began)
     orders.sync([portfolio], now=now)
     portfolio.refresh_from_db()
     return portfolio

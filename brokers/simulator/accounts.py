@@ -73,6 +73,12 @@ def identity(event_id: str) -> uuid.UUID:
     return uuid.uuid5(NAMESPACE, event_id)
 
 
+def opened_at(account_id: uuid.UUID) -> datetime:
+    """Return when an account was opened, as its first deposit says; one without any was opened when it began."""
+    first = SimulatedActivity.objects.filter(account__account_id=account_id, event_id=OPENING).first()
+    return first.occurred_at if first else SimulatedAccount.objects.get(account_id=account_id).matched_until
+
+
 def deposit(account_id: uuid.UUID, *, amount: Decimal, event_id: str, now: datetime) -> SimulatedActivity:
     """
     Book money into an account, at once; the same `event_id` books once and returns the first booking.

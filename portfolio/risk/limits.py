@@ -105,6 +105,8 @@ def shares_of_equity(proposal: Proposal, limits: Limits) -> Iterator[Refusal]:
     if proposal.value is None:
         return
     if proposal.equity is None:
+        if limits.position_percent is None and (limits.sector_percent is None or not proposal.sector):
+            return
         yield Refusal(
             "EQUITY_UNKNOWN",
             "A position has no price now, so equity and its limits cannot be judged. Try again shortly.",

@@ -9,6 +9,7 @@ import pytest
 
 from brokers.enums import ActivityKind, OrderStatus, OrderType, Side
 from brokers.messages import ActivityReport, FillReport, OrderReport, VenueReports
+from brokers.models import Instrument
 from portfolio import books, order_wire, orders, rebuild, snapshots, standing
 from portfolio.enums import Origin
 from portfolio.models import Lot, Order, Portfolio, Position, Trade
@@ -213,3 +214,14 @@ def test_a_split_leaves_the_value_and_what_limits_judged_where_they_were(desk, p
     assert (after.quantity, after.mark) == (40, (before.mark / 4).quantize(Decimal("0.000001")))
     assert after.market_value == before.market_value
     assert (resting.quantity, resting.judged_price) == (80, judged / 4)
+
+
+def test_a_fill_is_booked_in_what_was_ordered_though_the_ticker_changed_hands(desk, waiting, report, now):
+    order = waiting("form:1", "10")
+    ordered = order.legs.get().instrument
+    Instrument.objects.filter(pk=ordered.pk).update(is_active=False)
+    Instrument.objects.create(symbol="SPY", kind="EQUITY", listed_name="Another company")
+    report(fills=[fill(order, "10", "100.00", now)], said=[says(order, OrderStatus.FILLED, "10", "10", now)])
+    report(activities=[split(2, 1, now)])
+    position = Position.objects.get()
+    assert (position.instrument_id, position.quantity) == (ordered.pk, 20)

@@ -107,7 +107,7 @@ def test_the_same_key_opens_one_portfolio_wherever_it_was_interrupted(alice, lis
         patch.setattr(portfolios, "write_portfolio", lambda *_, **__: 1 / 0)  # the process dies after the venue
         with pytest.raises(ZeroDivisionError):
             portfolios.open(**wish, now=now)
-    first = portfolios.open(**wish, now=now + timedelta(seconds=30))
-    again = portfolios.open(**wish, now=now + timedelta(seconds=40))
+    first = portfolios.open(**wish, now=now + timedelta(hours=2))
+    again = portfolios.open(**wish, now=now + timedelta(hours=2, seconds=40))
     assert (first.pk, first.cash) == (again.pk, 5_000)
     assert SimulatedAccount.objects.count() == Portfolio.objects.count() == 1

@@ -136,7 +136,7 @@ def test_an_exit_that_is_refused_after_all_gives_trade_and_stop_back(desk, trade
 def assert_same_stop(stop: Order, *, quantity: int) -> None:
     """The stop is canceled, and another one like it works for this quantity."""
     stop.refresh_from_db()
-    again = Order.objects.get(intent_key=f"restore:{stop.pk}")
+    again = Order.objects.get(intent_key=f"restore:{stop.pk}:1")
     assert (stop.status, again.status) == (OrderStatus.CANCELED, OrderStatus.ACCEPTED)
     same = ("order_type", "stop_price", "time_in_force", "trade_id", "origin", "role")
     assert [getattr(again, name) for name in same] == [getattr(stop, name) for name in same]
