@@ -62,8 +62,8 @@ def test_an_exit_from_before_a_split_is_not_sent_again(desk, trade, stop, evenin
     Order.objects.filter(role="EXIT", plan__has_key="close_reason").update(status=OrderStatus.CANCELED)
     desk.refresh_from_db()
     event = ActivityReport(
-        account_id="", venue_activity_id="a", kind=ActivityKind.SPLIT, amount=Decimal(0), occurred_at=morning, sequence=1,
-        symbol="SPY", event_id="SPLIT:SPY:test", ratio_from=1, ratio_to=2,
+        account_id="", venue_activity_id="a", kind=ActivityKind.SPLIT, amount=Decimal(0), occurred_at=morning,
+        sequence=1, symbol="SPY", event_id="SPLIT:SPY:test", ratio_from=1, ratio_to=2,
     )  # fmt: skip
     book_batch({desk.pk: VenueReports(account_id="", caught_up_until=morning, activities=(event,))}, now=morning)
     exits.put_back([trade], now=morning)
