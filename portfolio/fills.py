@@ -20,7 +20,8 @@ from portfolio.accounting.lots import close_fifo
 from portfolio.accounting.postings import fill_postings
 from portfolio.activities import book_activity
 from portfolio.batch_book import BatchBook, OpenTrade
-from portfolio.bookings import Booking, fill_digest
+from portfolio.booking_facts import closed_fact, fill_fact, opened_fact
+from portfolio.bookings import Booking
 from portfolio.enums import CloseReason, Direction, LedgerKind, OrderRole, Origin, TradeStatus
 from portfolio.journal import Fact
 from portfolio.models import Fill, LedgerTransaction, Order, OrderLeg, Portfolio, Trade
@@ -307,42 +308,6 @@ def note_on_order(order: Order, fill: Fill, trade: Trade) -> None:
     order.trade = trade
 
 
-def fill_fact(fill: Fill, report: FillReport, order: Order | None, *, booking: str) -> Fact:
-    return Fact(
-        name="order.filled_late" if order is not None and order.is_final else "order.filled",
-        subject=f"order:{order.pk}" if order is not None else f"venue:{report.venue_order_id}",
-        user_id=fill.user_id,
-        portfolio_id=fill.portfolio_id,
-        at=fill.executed_at,
-        actor="venue",
-        cause=order.journal_sequence if order is not None else None,
-        data={
-            "fill": fill.venue_fill_id,
-            "symbol": fill.instrument.symbol,
-            "side": fill.side,
-            "quantity": fill.quantity,
-            "price": fill.price,
-            "commission": fill.commission,
-            "fees": fill.fees,
-            "digest": fill_digest(fill),
-            "booking": booking,
-        },
-    )
-
-
-def opened_fact(trade: Trade, fill: Fill, *, cause: Fact) -> Fact:
-    return Fact(
-        name="trade.opened",
-        subject=f"trade:{trade.pk}",
-        user_id=trade.user_id,
-        portfolio_id=trade.portfolio_id,
-        at=fill.executed_at,
-        actor="desk",
-        cause=cause,
-        data={"symbol": trade.symbol, "direction": trade.direction, "origin": trade.origin},
-    )
-
-
 def close_flat_trades(booked: Booked, orders: Mapping[OrderKey, Order], *, now: datetime) -> None:
     """Close trades that hold nothing more and have no live order; a live sibling keeps them open."""
     book = booked.book
@@ -386,22 +351,3 @@ def close_reason(trade: Trade, fill: Fill | None) -> CloseReason:
     if order.role in (OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT):
         return CloseReason(order.role)
     return CloseReason(order.plan.get("close_reason") or CLOSE_REASONS[Origin(order.origin)])
-
-
-def closed_fact(trade: Trade, *, cause: Fact | None) -> Fact:
-    return Fact(
-        name="trade.closed",
-        subject=f"trade:{trade.pk}",
-        user_id=trade.user_id,
-        portfolio_id=trade.portfolio_id,
-        at=trade.closed_at,
-        actor="desk",
-        cause=cause,
-        data={
-            "symbol": trade.symbol,
-            "reason": trade.close_reason,
-            "realized_pnl": trade.realized_pnl,
-            "commission": trade.commission,
-            "fees": trade.fees,
-        },
-    )

@@ -6,28 +6,13 @@ from decimal import Decimal
 import pytest
 
 from brokers import registry
-from brokers.enums import ActivityKind, OrderStatus, OrderType, Side, TimeInForce
+from brokers.enums import ActivityKind, OrderStatus
 from brokers.errors import BrokerUnavailable
 from brokers.messages import ActivityReport, VenueReports
 from portfolio import books, exits, order_wire, orders, portfolios, trades
 from portfolio.enums import CloseReason
 from portfolio.models import JournalEntry, Order, Trade
 from portfolio.order_sync import book_batch
-
-
-@pytest.fixture
-def trade(desk, place) -> Trade:
-    place(desk)
-    return Trade.objects.get()
-
-
-@pytest.fixture
-def stop(desk, trade, place) -> Order:
-    (order,) = place(
-        desk, "form:stop", side=Side.SELL, order_type=OrderType.STOP, stop_price=Decimal("200.00"),
-        time_in_force=TimeInForce.GTC,
-    )  # fmt: skip
-    return order
 
 
 @pytest.fixture

@@ -22,23 +22,6 @@ def failing(*args, **wish):
     raise OperationalError("database is locked")
 
 
-@pytest.fixture
-def trade(desk, place) -> Trade:
-    place(desk)
-    return Trade.objects.get()
-
-
-@pytest.fixture
-def stop(desk, trade, place) -> Order:
-    """A stop far below that rests for all of the trade."""
-    (order,) = place(
-        desk, "form:stop", side=Side.SELL, order_type=OrderType.STOP, stop_price=Decimal("200.00"),
-        time_in_force=TimeInForce.GTC,
-    )  # fmt: skip
-    trade.refresh_from_db()
-    return order
-
-
 def test_close_sells_everything_and_keeps_the_outcome(desk, trade, now):
     later = now + timedelta(minutes=2)
     close(trade, later)
